@@ -1,0 +1,94 @@
+/**
+ * What a GPT is: the section `model` of a config, with the names of Hugging Face's GPT2Config.
+ *
+ * Left out, since the engine computes nothing else: other activations than GELU in its tanh form, an MLP of another width
+ * than 4 × n_embd, an untied head. The form of `config.json` is in `hugging_face_config.ts`.
+ */
+import { z } from "zod";
+import { UserError, validate } from "../common/mod.ts";
+
+const size = (description: string) => z.int().min(1).describe(description);
+const probability = (description: string) => z.number().min(0).lt(1).describe(description);
+
+/** The fields of the section `model`. Sizes left out are those of `chatgot_tiny_char`, so that an empty section trains fast. */
+export const modelSectionSchema = z.strictObject({
+  n_layer: size("number of transformer blocks").default(4),
+  n_head: size("attention heads of a block; must divide n_embd").default(4),
+  n_embd: size("width: length of the vector that stands for a token").default(128),
+  n_positions: size("context: how many tokens the model sees at most").default(64),
+  vocab_size: size("number of distinct tokens; taken from the data's tokenizer when left out").optional(),
+  layer_norm_epsilon: z.number().positive().default(1e-5).describe("added to the variance in LayerNorm"),
+  initializer_range: z.number().positive().default(0.02).describe(
+    "standard deviation of the initial weights",
+  ),
+  dropout: probability("embd_pdrop, resid_pdrop and attn_pdrop in one, where they are not given").default(0),
+  embd_pdrop: probability("dropout on the sum of token and position embedding").optional(),
+  resid_pdrop: probability("dropout on what a block adds to the residual stream").optional(),
+  attn_pdrop: probability("dropout on the attention weights").optional(),
+}).check(({ value, issues }) => {
+  if (value.n_embd % value.n_head !== 0) {
+    issues.push({
+      code: "custom",
+      path: ["n_embd"],
+      input: value.n_embd,
+      message: `${value.n_embd} is not divisible by n_head ${value.n_head}`,
+    });
+  }
+});
+
+/** The section `model` as a config file holds it, defaults filled in. */
+export type ModelSection = z.output<typeof modelSectionSchema>;
+
+/** A model's configuration with nothing open: what the forward pass and a checkpoint need. */
+export interface ModelConfig {
+  n_layer: number;
+  n_head: number;
+  n_embd: number;
+  n_positions: number;
+  vocab_size: number;
+  layer_norm_epsilon: number;
+  initializer_range: number;
+  embd_pdrop: number;
+  resid_pdrop: number;
+  attn_pdrop: number;
+}
+
+/**
+ * Settles a section `model`: fills in defaults, the three dropouts and the vocabulary's size.
+ *
+ * @param section fields of the section; unknown ones and wrong types are refused.
+ * @param tokenizerSize number of tokens of the data's tokenizer. A larger `vocab_size` in the section stands (the
+ *   surplus is padding); a smaller one is refused.
+ * @throws UserError when a field is wrong, when n_head does not divide n_embd, or when no vocabulary's size is known.
+ *
+ * @example
+ * ```ts
+ * import { modelConfig } from "./config.ts";
+ * console.log(modelConfig({ n_layer: 2, dropout: 0.1 }, 65).attn_pdrop); // 0.1
+ * ```
+ */
+export function modelConfig(
+  section: z.input<typeof modelSectionSchema>,
+  tokenizerSize?: number,
+): ModelConfig {
+  const { dropout, ...model } = validate(modelSectionSchema, section, { prefix: ["model"] });
+  const vocab_size = model.vocab_size ?? tokenizerSize;
+  if (vocab_size === undefined) {
+    throw new UserError("model.vocab_size is not known", { hint: "give it, or data with a tokenizer" });
+  }
+  if (tokenizerSize !== undefined && vocab_size < tokenizerSize) {
+    throw new UserError(
+      `model.vocab_size ${vocab_size} is less than the tokenizer's ${tokenizerSize} tokens`,
+      {
+        hint: "leave it out to take the tokenizer's",
+      },
+    );
+  }
+  return {
+    ...model,
+    vocab_size,
+    embd_pdrop: model.embd_pdrop ?? dropout,
+    resid_pdrop: model.resid_pdrop ?? dropout,
+    attn_pdrop: model.attn_pdrop ?? dropout,
+  };
+}
