@@ -170,14 +170,29 @@ export async function writeFolderAtomic(
     await Deno.mkdir(temporary);
     await fill(temporary);
     await syncFolder(temporary);
-    // A folder cannot be renamed onto one that is not empty: the old one steps aside first.
-    if (await exists(path)) await Deno.rename(path, old);
-    await Deno.rename(temporary, path);
+    await takePlace(temporary, path, old);
     await syncFolder(parent);
     await Deno.remove(old, { recursive: true }).catch(() => {});
   } catch (error) {
     await Deno.remove(temporary, { recursive: true }).catch(() => {});
     throw fileError(error, path, "write");
+  }
+}
+
+/**
+ * Renames a folder onto a path. One that is not empty cannot be renamed onto: what stands there steps aside
+ * first; another process that does the same at the same moment makes us try again.
+ */
+async function takePlace(folder: string, path: string, aside: string): Promise<void> {
+  for (let attempt = 0;; attempt++) {
+    try {
+      if (await exists(path)) await Deno.rename(path, aside);
+      await Deno.rename(folder, path);
+      return;
+    } catch (error) {
+      if (attempt === 3) throw error;
+      await Deno.remove(aside, { recursive: true }).catch(() => {});
+    }
   }
 }
 

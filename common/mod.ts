@@ -8,4 +8,5 @@ export * from "./jsonl.ts";
 export * from "./progress.ts";
 export * from "./random.ts";
 export * from "./schema.ts";
+export * from "./settings.ts";
 export * from "./yaml.ts";

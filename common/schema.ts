@@ -53,8 +53,8 @@ export function validate<S extends z.ZodType>(
 }
 
 /**
- * The candidate nearest to what was typed, if it is near enough to be meant: at most a third of the letters
- * (and at least two) differ.
+ * The candidate nearest to what was typed, if it is near enough to be meant: it begins so, or at most a third of
+ * the letters (and at least two) differ.
  *
  * @example
  * ```ts
@@ -66,7 +66,8 @@ export function didYouMean(typed: string, candidates: Iterable<string>): string 
   let best: string | undefined;
   let least = Math.max(2, Math.floor(typed.length / 3)) + 1;
   for (const candidate of candidates) {
-    const d = distance(typed.toLowerCase(), candidate.toLowerCase());
+    const begins = typed.length >= 3 && candidate.startsWith(typed);
+    const d = begins ? 1 : distance(typed.toLowerCase(), candidate.toLowerCase());
     if (d < least && d < candidate.length) [best, least] = [candidate, d];
   }
   return best;
