@@ -1,0 +1,69 @@
+/**
+ * Reverse-mode differentiation over the symbolic graph: `gradients(loss, parameters)` appends the backward nodes.
+ *
+ * Each op brings its own rule; here is only the order and the summing of contributions. A gradient of a parameter is
+ * not a tensor of its own but a slot of the gradient buffer: the first contribution overwrites it, later ones add.
+ */
+
+import type { Tensor } from "./graph.ts";
+import { add } from "./kernels/elementwise/mod.ts";
+
+/** Options of `gradients`. */
+export interface GradientOptions {
+  /** Add to what the gradient buffer holds (several micro-batches a step); it is then cleared at the step's start. */
+  accumulate?: boolean;
+}
+
+/**
+ * Adds the nodes that compute d loss / d parameter for every parameter given.
+ *
+ * @throws Error when an op on the path has no gradient rule, or a parameter does not reach the loss.
+ */
+export function gradients(loss: Tensor, parameters: Tensor[], options: GradientOptions = {}): void {
+  const graph = loss.graph;
+  const contributions = new Map<Tensor, Tensor[]>();
+  const wanted = new Set(parameters);
+  const reaches = needsGradient(graph.nodes.length, loss, wanted);
+
+  for (let i = loss.node?.id ?? -1; i >= 0; i--) {
+    const node = graph.nodes[i]!;
+    const isLoss = node === loss.node;
+    const incoming = node.outputs.map((output) => sum(contributions.get(output)));
+    if (!reaches.has(node.id) || (!isLoss && incoming.every((g) => g === undefined))) continue;
+    if (node.op.backward === undefined) throw new Error(`${node.name}: no gradient rule`);
+    const outgoing = graph.scope(`d ${node.name}`, () => node.op.backward!(node, incoming));
+    node.inputs.forEach((input, k) => {
+      const gradient = outgoing[k];
+      if (gradient === undefined) return;
+      const list = contributions.get(input) ?? [];
+      list.push(gradient);
+      contributions.set(input, list);
+    });
+  }
+
+  for (const parameter of parameters) {
+    const list = contributions.get(parameter);
+    if (list === undefined) throw new Error(`parameter ${parameter.name} does not reach the loss`);
+    list.forEach((gradient, k) => {
+      gradient.target = parameter;
+      gradient.accumulate = options.accumulate === true || k > 0;
+    });
+  }
+}
+
+/** Ids of the nodes through which a wanted parameter reaches the loss. */
+function needsGradient(count: number, loss: Tensor, wanted: Set<Tensor>): Set<number> {
+  const needed = new Set<number>();
+  for (let i = 0; i < count; i++) {
+    const node = loss.graph.nodes[i]!;
+    const touches = node.inputs.some((t) => wanted.has(t) || (t.node !== undefined && needed.has(t.node.id)));
+    if (touches) needed.add(i);
+  }
+  return needed;
+}
+
+/** The sum of the contributions to one tensor's gradient, in their order. */
+function sum(list: Tensor[] | undefined): Tensor | undefined {
+  if (list === undefined) return undefined;
+  return list.reduce((total, next) => add(total, next));
+}

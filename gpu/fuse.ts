@@ -1,0 +1,75 @@
+/**
+ * Fusion: which element-wise nodes are computed inside the kernel that makes one of their inputs.
+ *
+ * A node joins the group of an input when that group's kernel hands its result on (`absorbs`) and everything else the
+ * node reads is made by earlier groups. Nothing else is fused: matrix products, attention and norms bring their own.
+ */
+
+import type { Graph, Node, Tensor } from "./graph.ts";
+import { copyOp } from "./kernels/elementwise/mod.ts";
+import type { Group } from "./lower.ts";
+
+/** The groups in an order in which they can run, and the group in which each node ended. */
+export interface Fused {
+  groups: Group[];
+  groupOf: Map<Node, Group>;
+}
+
+/** Fuses the live nodes of a graph; at most `maxMatrices` matrix arguments a kernel. */
+export function fuse(graph: Graph, live: Set<Node>, maxMatrices: number): Fused {
+  const groups: Group[] = [];
+  const groupOf = new Map<Node, Group>();
+  const position = new Map<Group, number>();
+  const positionOf = (t: Tensor) => t.node === undefined ? -1 : position.get(groupOf.get(t.node)!)!;
+
+  for (const node of graph.nodes) {
+    if (!live.has(node)) continue;
+    if (node.op.expression === undefined) {
+      open({ root: node, chain: [] }, node);
+      continue;
+    }
+    const host = node.inputs
+      .filter((t) => t.node !== undefined && isTail(t, groupOf.get(t.node)!))
+      .map((t) => groupOf.get(t.node!)!)
+      .filter((g) => g.root.op.absorbs === true && matrices(g) + node.inputs.length <= maxMatrices)
+      .filter((g) =>
+        node.inputs.every((t) =>
+          t.node !== undefined && groupOf.get(t.node) === g || positionOf(t) < position.get(g)!
+        )
+      )
+      .at(-1);
+    if (host === undefined) {
+      const first = node.inputs[0]!;
+      const root: Node = {
+        id: -1,
+        op: copyOp,
+        name: node.name,
+        inputs: [first],
+        outputs: [first],
+        attrs: {},
+      };
+      open({ root, chain: [node] }, node);
+    } else {
+      host.chain.push(node);
+      groupOf.set(node, host);
+    }
+  }
+  return { groups, groupOf };
+
+  function open(group: Group, node: Node) {
+    position.set(group, groups.length);
+    groups.push(group);
+    groupOf.set(node, group);
+  }
+}
+
+/** Whether a tensor is the root's first output or one of the fused results, that is, at hand inside `finish`. */
+function isTail(t: Tensor, group: Group): boolean {
+  return t === group.root.outputs[0] || group.chain.includes(t.node!);
+}
+
+/** Matrix arguments of a group at most: operands of the root, bias, and two for every fused node. */
+function matrices(group: Group): number {
+  return group.root.inputs.length + group.root.outputs.length +
+    group.chain.reduce((n, c) => n + c.inputs.length, 0);
+}

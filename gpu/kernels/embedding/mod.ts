@@ -1,0 +1,124 @@
+/** Token and position embeddings, and their gradients without atomics. */
+
+import { logicalLength, type Node, rowsOf, type Tensor } from "../../graph.ts";
+import type { Lowering } from "../../lower.ts";
+import type { Op } from "../../op.ts";
+import { matrixGrid, matrixPlace } from "../grid.ts";
+import embeddingWgsl from "./embedding.wgsl" with { type: "text" };
+import positionsWgsl from "./positions_gradient.wgsl" with { type: "text" };
+import tokensWgsl from "./tokens_gradient.wgsl" with { type: "text" };
+
+export { tokenIndex, tokenIndexLength } from "./token_index.ts";
+
+const embeddingOp: Op = {
+  name: "embedding",
+  absorbs: true,
+  lower(node, lowering) {
+    const [tokens, wte, wpe] = node.inputs as [Tensor, Tensor, Tensor];
+    const [x] = node.outputs as [Tensor];
+    const rows = logicalLength(x.rows);
+    const finish = lowering.finish();
+    gridKernel(lowering, node, "embedding", finish.text + embeddingWgsl, rows, lowering.cols4(x), {
+      T: node.attrs.T,
+    }, [
+      { name: "tokens", tensor: tokens, access: "read" },
+      { name: "wte", tensor: wte, access: "read" },
+      { name: "wpe", tensor: wpe, access: "read" },
+      ...finish.args,
+    ]);
+  },
+  backward(node, [dx]) {
+    const [tokens, wte, wpe, index] = node.inputs as [Tensor, Tensor, Tensor, Tensor | undefined];
+    if (index === undefined) throw new Error("embedding: the gradient needs the token index");
+    const graph = wte.graph;
+    const dwte = graph.node(tokensGradientOp, [tokens, index, dx!], {}, [{ rows: wte.rows, cols: wte.cols }])
+      .outputs[0]!;
+    const dwpe = graph.node(positionsGradientOp, [dx!], { T: node.attrs.T }, [{
+      rows: wpe.rows,
+      cols: wpe.cols,
+    }])
+      .outputs[0]!;
+    return [undefined, dwte, dwpe];
+  },
+};
+
+const tokensGradientOp: Op = {
+  name: "tokens_gradient",
+  lower(node, lowering) {
+    const [tokens, index, dx] = node.inputs as [Tensor, Tensor, Tensor];
+    const rows = logicalLength(dx.rows);
+    gridKernel(lowering, node, "embedding backward tokens", tokensWgsl, rows, lowering.cols4(dx), {
+      ROWS: rows,
+    }, [
+      { name: "tokens", tensor: tokens, access: "read" },
+      { name: "index", tensor: index, access: "read" },
+      { name: "dx", tensor: dx, access: "read" },
+      { name: "dwte", tensor: node.outputs[0]!, access: "write" },
+    ]);
+  },
+};
+
+const positionsGradientOp: Op = {
+  name: "positions_gradient",
+  lower(node, lowering) {
+    const [dx] = node.inputs as [Tensor];
+    const { T } = node.attrs;
+    const constants = { ROWS: logicalLength(dx.rows), T };
+    gridKernel(
+      lowering,
+      node,
+      "embedding backward positions",
+      positionsWgsl,
+      T,
+      lowering.cols4(dx),
+      constants,
+      [
+        { name: "dx", tensor: dx, access: "read" },
+        { name: "dwpe", tensor: node.outputs[0]!, access: "write" },
+      ],
+    );
+  },
+};
+
+function gridKernel(
+  lowering: Lowering,
+  node: Node,
+  label: string,
+  wgsl: string,
+  rows: number,
+  cols: number,
+  constants: Record<string, number>,
+  args: Parameters<Lowering["dispatch"]>[0]["args"],
+): void {
+  lowering.dispatch({
+    node,
+    label,
+    args,
+    constants,
+    body: wgsl.replace("PLACE", matrixPlace(rows, cols)),
+    workgroups: matrixGrid(rows, cols, 16),
+    flops: rows * cols * 4,
+  });
+}
+
+/**
+ * wte[tokens] + wpe[position].
+ *
+ * @param tokens ids, `[B * T]`, each below the rows of wte
+ * @param T length of each sequence; positions start at `step.position`
+ * @param index see `tokenIndex`; only needed for gradients
+ */
+export function embedding( // [B * T], [V, C], [n_positions, C] -> [B * T, C]
+  tokens: Tensor,
+  wte: Tensor,
+  wpe: Tensor,
+  T: number,
+  index?: Tensor,
+): Tensor {
+  const inputs = index === undefined ? [tokens, wte, wpe] : [tokens, wte, wpe, index];
+  return wte.graph.node(embeddingOp, inputs, { T }, [{
+    rows: rowsOf(logicalLength(tokens.cols)),
+    cols: wte.cols,
+  }])
+    .outputs[0]!;
+}

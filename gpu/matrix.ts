@@ -1,0 +1,57 @@
+/** Between a matrix as people store it, row after row without padding, and as the device holds it (see `graph.ts`). */
+
+import { type Axis, logicalLength, physicalLength } from "./graph.ts";
+
+/** Calls `visit(logical index, physical index)` for every run of `size` consecutive elements of an axis. */
+function runs(a: Axis, visit: (logical: number, physical: number) => void): void {
+  const stride = Math.ceil(a.size / a.multiple) * a.multiple;
+  for (let g = 0; g < a.groups; g++) visit(g * a.size, g * stride);
+}
+
+/**
+ * Pads a matrix for the device.
+ *
+ * @param data logical elements, `[rows, cols]`
+ * @param pitch floats from one physical row to the next
+ * @returns physical elements, `[physicalLength(rows), pitch]`, zeros between
+ */
+export function packMatrix(
+  data: Float32Array,
+  rows: Axis,
+  cols: Axis,
+  pitch: number,
+): Float32Array<ArrayBuffer> {
+  const width = logicalLength(cols);
+  const packed = new Float32Array(physicalLength(rows) * pitch);
+  eachRun(rows, cols, width, pitch, (from, to, length) => packed.set(data.subarray(from, from + length), to));
+  return packed;
+}
+
+/** The inverse of `packMatrix`: drops the padding. */
+export function unpackMatrix(
+  packed: Float32Array,
+  rows: Axis,
+  cols: Axis,
+  pitch: number,
+): Float32Array<ArrayBuffer> {
+  const width = logicalLength(cols);
+  const data = new Float32Array(logicalLength(rows) * width);
+  eachRun(rows, cols, width, pitch, (to, from, length) => data.set(packed.subarray(from, from + length), to));
+  return data;
+}
+
+function eachRun(
+  rows: Axis,
+  cols: Axis,
+  width: number,
+  pitch: number,
+  visit: (logical: number, physical: number, length: number) => void,
+): void {
+  runs(rows, (logicalRow, physicalRow) => {
+    for (let i = 0; i < rows.size; i++) {
+      runs(cols, (logicalCol, physicalCol) => {
+        visit((logicalRow + i) * width + logicalCol, (physicalRow + i) * pitch + physicalCol, cols.size);
+      });
+    }
+  });
+}

@@ -1,0 +1,150 @@
+/**
+ * Where the time of a step goes: one timestamp pair per kernel, summed by kernel over the profiled steps. Without
+ * `timestamp-query` there is no profile. Passes are split at every dispatch while profiling, which costs a little.
+ */
+
+import type { Gpu } from "./device.ts";
+import type { ReadyDispatch } from "./kernel.ts";
+import { readBuffer } from "./readback.ts";
+
+/** Time and work of one dispatch. */
+export interface KernelTime {
+  label: string;
+  /** Nanoseconds on the device's clock. */
+  begin: number;
+  end: number;
+  flops: number;
+  bytes: number;
+}
+
+/** One line of the profile's table. */
+export interface KernelSummary {
+  kernel: string;
+  calls: number;
+  milliseconds: number;
+  gflops: number;
+  gigabytes_per_second: number;
+  /** Share of the time of all kernels, 0 to 1. */
+  share: number;
+}
+
+const CAPACITY = 2048;
+
+/** Collects the timestamps of the steps it is handed to. */
+export class Profiler {
+  readonly times: KernelTime[] = [];
+  readonly #gpu: Gpu;
+  readonly #queries: GPUQuerySet;
+  readonly #resolved: GPUBuffer;
+  #pending: ReadyDispatch[] = [];
+
+  /** @throws Error when the adapter has no timestamp queries. */
+  constructor(gpu: Gpu) {
+    if (!gpu.hasTimestamps) throw new Error(`${gpu.adapter.name} has no timestamp queries`);
+    this.#gpu = gpu;
+    this.#queries = gpu.device.createQuerySet({ type: "timestamp", count: 2 * CAPACITY });
+    this.#resolved = gpu.device.createBuffer({
+      size: 16 * CAPACITY,
+      usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+    });
+  }
+
+  /** The timestamp writes of the next dispatch; undefined when the query set is full. */
+  next(dispatch: ReadyDispatch): GPUComputePassTimestampWrites | undefined {
+    const i = this.#pending.length;
+    if (i >= CAPACITY) return undefined;
+    this.#pending.push(dispatch);
+    return { querySet: this.#queries, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 };
+  }
+
+  /** To be called after a submit whose passes were profiled. */
+  submitted(): void {
+    const encoder = this.#gpu.device.createCommandEncoder();
+    encoder.resolveQuerySet(this.#queries, 0, 2 * this.#pending.length, this.#resolved, 0);
+    this.#gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  /** Reads the timestamps of what was submitted since the last call. Waits for the device. */
+  async collect(): Promise<void> {
+    const dispatches = this.#pending;
+    this.#pending = [];
+    if (dispatches.length === 0) return;
+    const stamps = new BigUint64Array(await readBuffer(this.#gpu, this.#resolved, 0, 16 * dispatches.length));
+    dispatches.forEach(({ label, flops, bytes }, i) => {
+      this.times.push({
+        label,
+        flops,
+        bytes,
+        begin: Number(stamps[2 * i]!),
+        end: Number(stamps[2 * i + 1]!),
+      });
+    });
+  }
+
+  /** Frees the query set. */
+  destroy(): void {
+    this.#queries.destroy();
+    this.#resolved.destroy();
+  }
+}
+
+/** Encodes dispatches into one compute pass, or with a profiler into one pass each. */
+export function encodePass(
+  encoder: GPUCommandEncoder,
+  dispatches: ReadyDispatch[],
+  profiler?: Profiler,
+): void {
+  if (profiler === undefined) {
+    const pass = encoder.beginComputePass();
+    for (const dispatch of dispatches) encodeOne(pass, dispatch);
+    pass.end();
+    return;
+  }
+  for (const dispatch of dispatches) {
+    const timestampWrites = profiler.next(dispatch);
+    const pass = encoder.beginComputePass(timestampWrites === undefined ? {} : { timestampWrites });
+    encodeOne(pass, dispatch);
+    pass.end();
+  }
+}
+
+function encodeOne(pass: GPUComputePassEncoder, { pipeline, bindGroup, workgroups }: ReadyDispatch): void {
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, bindGroup);
+  pass.dispatchWorkgroups(...workgroups);
+}
+
+/** The table of a profile: kernels by falling share. Kernels are grouped by what stands before ` | ` in their label. */
+export function summarise(times: KernelTime[]): KernelSummary[] {
+  const groups = Map.groupBy(times, (t) => t.label.split(" | ")[0]!);
+  const total = times.reduce((sum, t) => sum + t.end - t.begin, 0);
+  return [...groups].map(([kernel, list]) => {
+    const time = list.reduce((sum, t) => sum + t.end - t.begin, 0);
+    return {
+      kernel,
+      calls: list.length,
+      milliseconds: time / 1e6,
+      gflops: list.reduce((sum, t) => sum + t.flops, 0) / time,
+      gigabytes_per_second: list.reduce((sum, t) => sum + t.bytes, 0) / time,
+      share: time / total,
+    };
+  }).sort((a, b) => b.share - a.share);
+}
+
+/** The profile in the Trace Event Format of Chrome and Perfetto. */
+export function chromeTrace(times: KernelTime[]): object {
+  const start = Math.min(...times.map((t) => t.begin));
+  return {
+    displayTimeUnit: "ms",
+    traceEvents: times.map((t) => ({
+      name: t.label.split(" | ")[0],
+      cat: "kernel",
+      ph: "X",
+      pid: 1,
+      tid: 1,
+      ts: (t.begin - start) / 1e3,
+      dur: (t.end - t.begin) / 1e3,
+      args: { node: t.label.split(" | ")[1] ?? "", flops: t.flops, bytes: t.bytes },
+    })),
+  };
+}

@@ -1,0 +1,231 @@
+/**
+ * A compiled program: memory, pipelines and bind groups of a plan, ready to be run step after step without deciding or
+ * allocating anything.
+ */
+
+import type { Gpu } from "./device.ts";
+import { type Tensor } from "./graph.ts";
+import { type Bound, type KernelCache, type ReadyDispatch } from "./kernel.ts";
+import type { Dispatch } from "./lower.ts";
+import { unpackMatrix } from "./matrix.ts";
+import type { ParameterStore } from "./parameters.ts";
+import { arrayBytes, type Plan } from "./plan.ts";
+import { encodePass, type Profiler } from "./profile.ts";
+import { Readback, readBuffer } from "./readback.ts";
+import { bindingCount, type BufferStorage, storageBytes } from "./storage.ts";
+
+/** The uniform `step` of kernels (see `STEP_WGSL`). Fields left out are 0. */
+export interface StepValues {
+  /** Seed of the run, for dropout. */
+  seed?: number;
+  /** Counts micro-batches over the whole run, so that no two draw the same random numbers. */
+  index?: number;
+  /** Place in the ring of metrics where this micro-batch's loss goes. */
+  slot?: number;
+  /** Tokens that stand in the KV cache before this run. */
+  position?: number;
+  /** Row whose logits are wanted. */
+  last?: number;
+  learning_rate?: number;
+  /** 1 - beta1^t and 1 - beta2^t. */
+  correction1?: number;
+  correction2?: number;
+}
+
+/** Fills the bytes of the uniform `step`. */
+export function packStep(v: StepValues): ArrayBuffer {
+  const bytes = new ArrayBuffer(32);
+  new Uint32Array(bytes).set([v.seed ?? 0, v.index ?? 0, v.slot ?? 0, v.position ?? 0, v.last ?? 0]);
+  new Float32Array(bytes).set([v.learning_rate ?? 0, v.correction1 ?? 1, v.correction2 ?? 1], 5);
+  return bytes;
+}
+
+/** A plan with its device objects. */
+export class Program {
+  readonly plan: Plan;
+  readonly #gpu: Gpu;
+  readonly #ready: ReadyDispatch[];
+  readonly #step: GPUBuffer;
+  readonly #views: GPUBuffer;
+  readonly #buffers = new Map<Tensor, GPUBuffer>();
+  readonly #textures = new Map<Tensor, GPUTexture>();
+  readonly #owned: (GPUBuffer | GPUTexture)[] = [];
+  readonly #readbacks = new Map<string, Readback>();
+
+  /** Allocates and compiles. Check `gpu.check()` after an await for errors of the device. */
+  constructor(gpu: Gpu, plan: Plan, store: ParameterStore, kernels: KernelCache) {
+    this.#gpu = gpu;
+    this.plan = plan;
+    this.#step = this.#buffer(32, GPUBufferUsage.UNIFORM, "step");
+    this.#views = this.#buffer(Math.max(1, plan.dispatches.length) * 256, GPUBufferUsage.UNIFORM, "views");
+    this.#allocate();
+    this.#ready = plan.dispatches.map((dispatch, i) => this.#prepare(dispatch, i, store, kernels));
+  }
+
+  #buffer(size: number, usage: number, label: string): GPUBuffer {
+    const buffer = this.#gpu.device.createBuffer({
+      label,
+      size: Math.ceil(size / 16) * 16,
+      usage: usage | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+    });
+    this.#owned.push(buffer);
+    return buffer;
+  }
+
+  #texture(width: number, height: number, label: string): GPUTexture {
+    const texture = this.#gpu.device.createTexture({
+      label,
+      size: [width, height],
+      format: "rgba32float",
+      usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_SRC,
+    });
+    this.#owned.push(texture);
+    return texture;
+  }
+
+  #allocate(): void {
+    for (const block of this.plan.blocks) {
+      const label = block.tensors[0]!.tensor.name;
+      if (block.kind === "texture") {
+        const texture = this.#texture(block.width, block.height, label);
+        for (const { tensor } of block.tensors) this.#textures.set(tensor, texture);
+      } else {
+        const buffer = this.#buffer(block.bytes, GPUBufferUsage.STORAGE, label);
+        for (const { tensor } of block.tensors) this.#buffers.set(tensor, buffer);
+      }
+    }
+    for (const tensor of this.plan.graph.tensors) {
+      if (tensor.kind === "input") {
+        this.#buffers.set(tensor, this.#buffer(arrayBytes(tensor), GPUBufferUsage.STORAGE, tensor.name));
+      }
+      const storage = this.plan.storages.get(tensor);
+      if (tensor.kind !== "state" || storage === undefined) continue;
+      if (storage.kind === "texture") {
+        this.#textures.set(tensor, this.#texture(storage.width, storage.height, tensor.name));
+      } else {this.#buffers.set(
+          tensor,
+          this.#buffer(storageBytes(storage), GPUBufferUsage.STORAGE, tensor.name),
+        );}
+    }
+  }
+
+  #prepare(dispatch: Dispatch, index: number, store: ParameterStore, kernels: KernelCache): ReadyDispatch {
+    const bound: Bound[] = [];
+    if (dispatch.usesStep) bound.push({ kind: "uniform", resource: { buffer: this.#step } });
+    if (dispatch.view !== undefined) {
+      const { a_row, b_row, c_row, rows } = dispatch.view;
+      this.#gpu.device.queue.writeBuffer(
+        this.#views,
+        index * 256,
+        new Uint32Array([a_row, b_row, c_row, rows]),
+      );
+      bound.push({ kind: "uniform", resource: { buffer: this.#views, offset: index * 256, size: 16 } });
+    }
+    for (const { tensor, access, storage } of dispatch.args) {
+      const mode = access === "read" ? "read" : "write";
+      if (storage === undefined) {
+        bound.push({ kind: mode, resource: { buffer: this.#buffers.get(tensor)! } });
+      } else if (storage.kind === "texture") {
+        const texture = tensor.kind === "parameter"
+          ? store.mirror(tensor.name)!
+          : this.#textures.get(tensor)!;
+        bound.push({ kind: `texture-${mode}`, resource: texture });
+      } else {
+        bound.push(...sliceBindings(storage, mode, this.#place(tensor, store)));
+      }
+    }
+    const { label, name, code, workgroups, flops, bytes } = dispatch;
+    return kernels.prepare({ label: `${label} | ${name}`, code, bound, workgroups, flops, bytes });
+  }
+
+  /** The buffer and byte offset where a matrix starts. */
+  #place(tensor: Tensor, store: ParameterStore): { buffer: GPUBuffer; offset: number } {
+    const parameter = tensor.target ?? (tensor.kind === "parameter" ? tensor : undefined);
+    if (parameter === undefined) return { buffer: this.#buffers.get(tensor)!, offset: 0 };
+    const plane = tensor.target === undefined ? "value" : "gradient";
+    return { buffer: store.buffer(parameter.name, plane), offset: store.slot(parameter.name).offset };
+  }
+
+  /** Writes an input array. Takes effect at the next submit. */
+  write(name: string, data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>): void {
+    const tensor = this.plan.graph.tensors.find((t) => t.kind === "input" && t.name === name);
+    if (tensor === undefined) throw new Error(`no input named ${name}`);
+    if (data.byteLength !== arrayBytes(tensor)) {
+      throw new Error(`input ${name}: expected ${arrayBytes(tensor)} bytes, got ${data.byteLength}`);
+    }
+    this.#gpu.device.queue.writeBuffer(this.#buffers.get(tensor)!, 0, data);
+  }
+
+  /** Sets the uniform `step` for the next run. */
+  setStep(values: StepValues): void {
+    this.#gpu.device.queue.writeBuffer(this.#step, 0, packStep(values));
+  }
+
+  /** Records all dispatches. */
+  encode(encoder: GPUCommandEncoder, profiler?: Profiler): void {
+    encodePass(encoder, this.#ready, profiler);
+  }
+
+  /** Records and submits all dispatches. Does not wait. */
+  run(profiler?: Profiler): void {
+    const encoder = this.#gpu.device.createCommandEncoder();
+    this.encode(encoder, profiler);
+    this.#gpu.device.queue.submit([encoder.finish()]);
+    profiler?.submitted();
+  }
+
+  /** The buffer of an output, for copies on the device. */
+  outputBuffer(name: string): GPUBuffer {
+    return this.#buffers.get(this.#output(name))!;
+  }
+
+  #output(name: string): Tensor {
+    const tensor = this.plan.graph.outputs.get(name);
+    if (tensor === undefined) throw new Error(`no output named ${name}`);
+    return tensor;
+  }
+
+  /** Reads an output: logical elements, row after row. Waits for the device. */
+  async read(name: string): Promise<Float32Array<ArrayBuffer>> {
+    const tensor = this.#output(name);
+    let readback = this.#readbacks.get(name);
+    const storage = this.plan.storages.get(tensor) as BufferStorage | undefined;
+    const size = storage === undefined ? arrayBytes(tensor) : storageBytes(storage);
+    if (size > 1 << 22) {
+      return this.#unpack(tensor, await readBuffer(this.#gpu, this.outputBuffer(name), 0, size));
+    }
+    if (readback === undefined) {
+      readback = await Readback.create(this.#gpu, size);
+      this.#readbacks.set(name, readback);
+    }
+    return this.#unpack(tensor, await readback.read(this.outputBuffer(name)));
+  }
+
+  #unpack(tensor: Tensor, bytes: ArrayBuffer): Float32Array<ArrayBuffer> {
+    const storage = this.plan.storages.get(tensor) as BufferStorage | undefined;
+    if (storage === undefined) return new Float32Array(bytes);
+    return unpackMatrix(new Float32Array(bytes), tensor.rows, tensor.cols, storage.pitch * 4);
+  }
+
+  /** Frees everything that the program owns; the parameter store stays. */
+  destroy(): void {
+    for (const owned of this.#owned) owned.destroy();
+    for (const readback of this.#readbacks.values()) readback.destroy();
+  }
+}
+
+/** The bindings of a matrix in a buffer, one per slice. */
+function sliceBindings(
+  s: BufferStorage,
+  kind: "read" | "write",
+  at: { buffer: GPUBuffer; offset: number },
+): Bound[] {
+  return Array.from({ length: bindingCount(s) }, (_, i) => ({
+    kind,
+    resource: {
+      buffer: at.buffer,
+      offset: at.offset + i * s.sliceRows * s.pitch * 16,
+      size: Math.min(s.sliceRows, s.rows - i * s.sliceRows) * s.pitch * 16,
+    },
+  }));
+}
