@@ -1,0 +1,168 @@
+/**
+ * Reading a checkpoint: a folder `step_00000500/` with
+ *
+ * - `config.json`, `model.safetensors`: a Hugging Face model (GPT2LMHeadModel), as it stands;
+ * - `optimizer.safetensors`: AdamW's moments, `exp_avg.<name>` and `exp_avg_sq.<name>`;
+ * - `chatgot_tokenizer.json`: the tokenizer, an object that this room passes on unread;
+ * - `state.json`: format version, step, SHA-256 of the other files, and the trainer's state, passed on unread.
+ *
+ * Everything is verified when the folder is opened, so that a broken one is never half taken over; the tensors are then
+ * read one by one. Writing is in `checkpoint_write.ts`, choosing among a run's in `checkpoint_list.ts`.
+ */
+import { join } from "path";
+import { z } from "zod";
+import { displayPath, exists, readJson, sha256File, UserError, validate } from "../common/mod.ts";
+import type { ModelConfig } from "./config.ts";
+import { fromHuggingFaceConfig } from "./hugging_face_config.ts";
+import { parameters, type Weights } from "./parameters.ts";
+import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
+
+/** Version of the folder's form that is written; an older one would be read too, a newer one is refused. */
+export const CHECKPOINT_FORMAT_VERSION = 1;
+
+/** The files of a checkpoint, by what they hold. */
+export const CHECKPOINT_FILES = {
+  config: "config.json",
+  model: "model.safetensors",
+  optimizer: "optimizer.safetensors",
+  tokenizer: "chatgot_tokenizer.json",
+  state: "state.json",
+} as const;
+
+/** What stands in `state.json`. */
+export const stateFileSchema = z.strictObject({
+  format_version: z.int().min(1),
+  step: z.int().min(0),
+  sha256: z.record(z.string(), z.string()),
+  state: z.record(z.string(), z.unknown()),
+});
+
+/** AdamW's moments, as the optimizer's file names them: the gradient's running mean and that of its square. */
+export type Moment = "exp_avg" | "exp_avg_sq";
+
+/** A verified checkpoint, open for reading. Closed by `close` or `using`. */
+export class Checkpoint implements Disposable {
+  readonly #model: SafetensorsFile;
+  readonly #optimizer: SafetensorsFile;
+
+  constructor(
+    /** The folder. */
+    readonly path: string,
+    /** Optimizer steps done when it was written. */
+    readonly step: number,
+    readonly config: ModelConfig,
+    /** The tokenizer as it was handed over when the checkpoint was written. */
+    readonly tokenizer: unknown,
+    /** The trainer's state as it was handed over. */
+    readonly state: Record<string, unknown>,
+    files: { model: SafetensorsFile; optimizer: SafetensorsFile },
+  ) {
+    this.#model = files.model;
+    this.#optimizer = files.optimizer;
+  }
+
+  /** One parameter's weights, row-major in the shape that `parameters(config)` says. */
+  weight(name: string): Float32Array<ArrayBuffer> {
+    return this.#model.readFloat32(name);
+  }
+
+  /** One of AdamW's moments of a parameter, in the parameter's shape. */
+  moment(moment: Moment, name: string): Float32Array<ArrayBuffer> {
+    return this.#optimizer.readFloat32(`${moment}.${name}`);
+  }
+
+  /** All weights, in memory. */
+  weights(): Weights {
+    return new Map(
+      parameters(this.config).map(({ name, shape }) => [name, { shape, data: this.weight(name) }]),
+    );
+  }
+
+  close(): void {
+    this.#model.close();
+    this.#optimizer.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * Opens a checkpoint and verifies it: format version, checksum of every file, every tensor's shape.
+ *
+ * @param path the folder.
+ * @param expected the configuration that the model must have, when the weights are to go into a given one.
+ * @throws UserError that names the file, and for a shape the tensor, what was expected and what was found.
+ */
+export async function readCheckpoint(path: string, expected?: ModelConfig): Promise<Checkpoint> {
+  const statePath = join(path, CHECKPOINT_FILES.state);
+  if (!await exists(statePath)) {
+    throw new UserError("is no checkpoint: it has no state.json", {
+      file: displayPath(path),
+      hint: "expected a folder such as runs/<name>/checkpoints/step_00000500",
+    });
+  }
+  const json = await readJson(statePath);
+  checkVersion(json, statePath);
+  const { step, sha256, state } = validate(stateFileSchema, json, { file: displayPath(statePath) });
+  const { config: configFile, model, optimizer, tokenizer: tokenizerFile } = CHECKPOINT_FILES;
+  for (const name of [configFile, tokenizerFile, model, optimizer]) {
+    const file = join(path, name);
+    if (await sha256File(file) !== sha256[name]) {
+      throw new UserError("is damaged: its checksum is not the one in state.json", {
+        file: displayPath(file),
+        hint: "use another checkpoint, or copy this one again",
+      });
+    }
+  }
+  const config = fromHuggingFaceConfig(await readJson(join(path, configFile)), join(path, configFile));
+  const tokenizer = await readJson(join(path, tokenizerFile));
+  const files: SafetensorsFile[] = [];
+  try {
+    const open = (name: string, prefixes: string[]) => {
+      const file = openSafetensors(join(path, name));
+      files.push(file);
+      for (const prefix of prefixes) checkShapes(file, expected ?? config, prefix);
+      return file;
+    };
+    return new Checkpoint(path, step, config, tokenizer, state, {
+      model: open(model, [""]),
+      optimizer: open(optimizer, ["exp_avg.", "exp_avg_sq."]),
+    });
+  } catch (error) {
+    for (const file of files) file.close();
+    throw error;
+  }
+}
+
+/**
+ * Checks that a file holds every parameter of a configuration in its shape.
+ *
+ * @param prefix what stands before the parameters' names in the file.
+ * @throws UserError with the first tensor that is missing or of another shape.
+ */
+export function checkShapes(file: SafetensorsFile, config: ModelConfig, prefix: string): void {
+  for (const { name, shape } of parameters(config)) {
+    const found = file.info(prefix + name).shape;
+    if (found.length !== shape.length || found.some((n, i) => n !== shape[i])) {
+      throw new UserError(
+        `tensor ${prefix}${name} is [${found.join(", ")}], the configuration expects [${shape.join(", ")}]`,
+        {
+          file: file.name,
+          hint: "the weights belong to a model of another shape: use the configuration they were made with",
+        },
+      );
+    }
+  }
+}
+
+function checkVersion(json: unknown, path: string): void {
+  const version = (json as { format_version?: unknown } | null)?.format_version;
+  if (typeof version === "number" && version > CHECKPOINT_FORMAT_VERSION) {
+    throw new UserError(
+      `has format version ${version}, this ChatGoT reads up to ${CHECKPOINT_FORMAT_VERSION}`,
+      { file: displayPath(path), hint: "use the version that wrote it, or a newer one" },
+    );
+  }
+}

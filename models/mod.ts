@@ -1,0 +1,13 @@
+/** The door of `models/`: what a GPT is, where its weights come from and where they are kept. */
+export * from "./checkpoint.ts";
+export * from "./checkpoint_list.ts";
+export * from "./checkpoint_write.ts";
+export * from "./config.ts";
+export * from "./hugging_face_config.ts";
+export * from "./init.ts";
+export * from "./load.ts";
+export * from "./parameters.ts";
+export * from "./safetensors.ts";
+export { type Dtype, DTYPE_BYTES, type TensorInfo } from "./safetensors_header.ts";
+export * from "./safetensors_write.ts";
+export * from "./sampling.ts";
