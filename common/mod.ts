@@ -9,4 +9,5 @@ export * from "./progress.ts";
 export * from "./random.ts";
 export * from "./schema.ts";
 export * from "./settings.ts";
+export * from "./version.ts";
 export * from "./yaml.ts";

@@ -1,0 +1,74 @@
+/**
+ * ChatGoT's door: the public API for scripts, and the command line when run as the main module. The commands live in
+ * their rooms; here they are hung on one tree, and errors are turned into what a user or a program can read.
+ *
+ * @module
+ */
+
+import { Command, CommanderError } from "commander";
+import { UserError, VERSION } from "./common/mod.ts";
+import { prepareCommand } from "./data/mod.ts";
+
+export { UserError, type UserErrorPlace, VERSION } from "./common/mod.ts";
+export { type Dataset, openDataset, prepare, type PrepareOptions } from "./data/mod.ts";
+
+if (import.meta.main) {
+  const json = asksForJson(Deno.args);
+  try {
+    await commandTree().parseAsync(Deno.args, { from: "user" });
+  } catch (error) {
+    Deno.exitCode = report(error, json);
+  }
+  // A command may leave a worker or a device behind that would keep the process; its exit code counts.
+  Deno.exit();
+}
+
+function commandTree(): Command {
+  const root = new Command("chatgot")
+    .description("Train GPT-style models on WebGPU and let them write")
+    .version(VERSION, "--version", "print the version")
+    .helpOption("-h, --help", "print help for a command")
+    .addCommand(prepareCommand());
+  throwUsageErrors(root);
+  return root;
+}
+
+/** Makes commander throw what it would print and exit with, in the command and all below it. */
+function throwUsageErrors(command: Command): void {
+  command.exitOverride().configureOutput({ outputError: () => {} });
+  command.commands.forEach(throwUsageErrors);
+}
+
+/** Whether `--json` stands among the flags; after `--` it is an argument like any other. */
+function asksForJson(args: string[]): boolean {
+  const end = args.indexOf("--");
+  return args.slice(0, end < 0 ? args.length : end).includes("--json");
+}
+
+/** Prints an error and returns the exit code. A user's slip is one line; a fault of ours keeps its stack. */
+function report(error: unknown, json: boolean): number {
+  if (error instanceof CommanderError && isNoError(error)) return error.exitCode;
+  const told = error instanceof CommanderError ? usageError(error) : error;
+  if (!(told instanceof UserError)) console.error(told);
+  else if (!json) console.error(`error: ${told.describe()}`);
+  if (json) {
+    const shown = told instanceof UserError
+      ? told
+      : new UserError(told instanceof Error ? told.message : String(told));
+    console.log(JSON.stringify(shown));
+  }
+  return 1;
+}
+
+/** Help and version arrive as errors too; commander has printed them. */
+function isNoError(error: CommanderError): boolean {
+  return ["commander.help", "commander.helpDisplayed", "commander.version"].includes(error.code);
+}
+
+/** Commander's `error: unknown option '--stpes'\n(Did you mean --steps?)` as a user's error. */
+function usageError(error: CommanderError): UserError {
+  const message = error.message.replace(/^error: /, "");
+  const [, what, suggestion] = /^([\s\S]*?)\n\(Did you mean (.*)\?\)$/.exec(message) ?? [];
+  if (what === undefined) return new UserError(message, { hint: "--help lists what there is" });
+  return new UserError(what, { hint: `did you mean ${suggestion}?` });
+}
