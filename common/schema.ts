@@ -95,13 +95,17 @@ function explain(issue: z.core.$ZodIssue, value: unknown, schema: z.ZodType, pre
     });
   }
   const got = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown>)?.[key], value);
-  const description = fieldSchema(schema, issue.path)?.description;
+  const at = fieldSchema(schema, issue.path);
+  const description = at?.description;
   const name = field === "" ? "the value" : field;
+  const wanted = at?.type === "integer"
+    ? expected(issue, got).replace("a number", "a whole number")
+    : expected(issue, got);
   const message = issue.code === "custom"
     ? (field === "" ? issue.message : `${field}: ${issue.message}`)
     : got === undefined
-    ? `${name} is missing, expected ${expected(issue, got)}`
-    : `${name}: expected ${expected(issue, got)}, got ${show(got)}`;
+    ? `${name} is missing, expected ${wanted}`
+    : `${name}: expected ${wanted}, got ${show(got)}`;
   return [{ path: issue.path, message, ...(description === undefined ? {} : { hint: description }) }];
 }
 
@@ -169,6 +173,7 @@ function fieldSchema(schema: z.ZodType, path: readonly PropertyKey[]): JsonSchem
 }
 
 interface JsonSchema {
+  type?: string;
   properties?: Record<string, JsonSchema>;
   items?: JsonSchema;
   description?: string;
