@@ -43,10 +43,11 @@ export function prepareCommand(): Command {
     .option("--json", "print one JSON object and nothing else on standard output")
     .action(async (flags: PrepareFlags) => {
       const config = await configOf(flags);
+      const quiet = flags.json === true || !Deno.stderr.isTerminal(); // a log need not know: it is seconds
       const progress = { bar: undefined as Progress | undefined };
       const dataset = await prepare(config, {}, {
         onFile: (done, total) => {
-          progress.bar ??= new Progress({ label: "read", total, unit: "file", quiet: flags.json ?? false });
+          progress.bar ??= new Progress({ label: "read", total, unit: "file", quiet });
           progress.bar.update(done);
         },
       });
@@ -63,14 +64,14 @@ async function configOf(flags: PrepareFlags): Promise<DataConfig> {
       hint: "for example: --set data.split_ratio=0.95",
     });
   }
-  const none: YamlFile = { file: "", value: {}, lineOf: () => undefined };
+  const none: YamlFile = { file: "--set", value: {}, lineOf: () => undefined };
   const section = flags.configPath === undefined
     ? none
     : await dataSection(await parseYamlFile(userPath(flags.configPath)));
-  const settings = flags.set.map(({ path, value }) => ({ path: path.slice(1), value }));
-  if (flags.corpus !== undefined) settings.push({ path: ["corpus"], value: flags.corpus });
-  const { file, value, lineOf } = withSettings(section, settings);
-  return checkDataConfig(value, flags.configPath === undefined ? {} : { file, lineOf });
+  const settings = [...flags.set];
+  if (flags.corpus !== undefined) settings.push({ path: ["data", "corpus"], value: flags.corpus });
+  const whole = withSettings({ ...section, value: { data: section.value } }, settings);
+  return checkDataConfig((whole.value as { data: unknown }).data, whole);
 }
 
 const SAMPLE_TOKENS = 200;
