@@ -52,13 +52,17 @@ export class Program {
   readonly #owned: (GPUBuffer | GPUTexture)[] = [];
   readonly #readbacks = new Map<string, Readback>();
 
-  /** Allocates and compiles. Check `gpu.check()` after an await for errors of the device. */
-  constructor(gpu: Gpu, plan: Plan, store: ParameterStore, kernels: KernelCache) {
+  /**
+   * Allocates and compiles. Check `gpu.check()` after an await for errors of the device.
+   *
+   * @param states a program whose states (by name) this one shares, such as a KV cache that both fill
+   */
+  constructor(gpu: Gpu, plan: Plan, store: ParameterStore, kernels: KernelCache, states?: Program) {
     this.#gpu = gpu;
     this.plan = plan;
     this.#step = this.#buffer(32, GPUBufferUsage.UNIFORM, "step");
     this.#views = this.#buffer(Math.max(1, plan.dispatches.length) * 256, GPUBufferUsage.UNIFORM, "views");
-    this.#allocate();
+    this.#allocate(states);
     this.#ready = plan.dispatches.map((dispatch, i) => this.#prepare(dispatch, i, store, kernels));
   }
 
@@ -83,7 +87,7 @@ export class Program {
     return texture;
   }
 
-  #allocate(): void {
+  #allocate(states?: Program): void {
     for (const block of this.plan.blocks) {
       const label = block.tensors[0]!.tensor.name;
       if (block.kind === "texture") {
@@ -98,14 +102,21 @@ export class Program {
       if (tensor.kind === "input") {
         this.#buffers.set(tensor, this.#buffer(arrayBytes(tensor), GPUBufferUsage.STORAGE, tensor.name));
       }
-      const storage = this.plan.storages.get(tensor);
-      if (tensor.kind !== "state" || storage === undefined) continue;
-      if (storage.kind === "texture") {
-        this.#textures.set(tensor, this.#texture(storage.width, storage.height, tensor.name));
-      } else {this.#buffers.set(
-          tensor,
-          this.#buffer(storageBytes(storage), GPUBufferUsage.STORAGE, tensor.name),
-        );}
+      if (tensor.kind === "state") this.#allocateState(tensor, states);
+    }
+  }
+
+  #allocateState(tensor: Tensor, states?: Program): void {
+    const storage = this.plan.storages.get(tensor);
+    if (storage === undefined) return; // no kernel uses it
+    const twin = states?.plan.graph.tensors.find((t) => t.kind === "state" && t.name === tensor.name);
+    if (twin !== undefined) {
+      if (storage.kind === "texture") this.#textures.set(tensor, states!.#textures.get(twin)!);
+      else this.#buffers.set(tensor, states!.#buffers.get(twin)!);
+    } else if (storage.kind === "texture") {
+      this.#textures.set(tensor, this.#texture(storage.width, storage.height, tensor.name));
+    } else {
+      this.#buffers.set(tensor, this.#buffer(storageBytes(storage), GPUBufferUsage.STORAGE, tensor.name));
     }
   }
 

@@ -1,0 +1,30 @@
+/** The door of `gpu/`: the compute engine. It knows matrices, kernels and devices, nothing of language models. */
+
+export { gradients } from "./autodiff.ts";
+export {
+  type AdapterIdentity,
+  type Gpu,
+  type GpuOptions,
+  type KernelProfile,
+  openGpu,
+  type OperandStorage,
+} from "./device.ts";
+export { type Axis, axis, Graph, logicalLength, physicalLength, rowsOf, type Tensor } from "./graph.ts";
+export { KernelCache } from "./kernel.ts";
+export { headLoss, IGNORE_TARGET } from "./kernels/cross_entropy/mod.ts";
+export { add, dropout, gelu } from "./kernels/elementwise/mod.ts";
+export { embedding, tokenIndex, tokenIndexLength } from "./kernels/embedding/mod.ts";
+export { layerNorm } from "./kernels/layer_norm/mod.ts";
+export { lastRow, linear, matmulTransposed } from "./kernels/matmul/mod.ts";
+export { Optimizer, type OptimizerOptions } from "./optimizer/mod.ts";
+export {
+  layoutParameters,
+  type ParameterLayout,
+  type ParameterSpec,
+  ParameterStore,
+  type Plane,
+} from "./parameters.ts";
+export { type Plan, plan, type PlanTarget, type ProgramMemory } from "./plan.ts";
+export { chromeTrace, type KernelSummary, type KernelTime, Profiler, summarise } from "./profile.ts";
+export { Program, type StepValues } from "./program.ts";
+export { RingReader } from "./ring_reader.ts";

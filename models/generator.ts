@@ -1,0 +1,115 @@
+/**
+ * Generating tokens with a KV cache: prompts go in by chunks, then one token after the other. Text and tokenizers are
+ * somebody else's business; choosing a token from logits is `sampling.ts`.
+ *
+ * When the context is full the later half of it is read in again and generation goes on from there: positions are
+ * absolute in GPT-2, so the cache cannot simply slide.
+ */
+
+import { type Gpu, KernelCache, layoutParameters, ParameterStore, plan, Program } from "../gpu/mod.ts";
+import type { ModelConfig } from "./config.ts";
+import { cachedGraph, parameterSpecs } from "./gpt.ts";
+import { parameters, type Weights } from "./parameters.ts";
+import { sampleToken, type Sampling } from "./sampling.ts";
+
+/** Tokens of a prompt that are read in at once. */
+const PROMPT_CHUNK = 32;
+
+/** What to generate. */
+export interface GenerationOptions extends Sampling {
+  max_new_tokens: number;
+  seed: number;
+  /** Number of the sample among several of one prompt; each draws its own random numbers. @default 0 */
+  sample?: number;
+}
+
+/** Puts weights on the device for everything but training. */
+export function loadWeights(gpu: Gpu, config: ModelConfig, weights: Weights): ParameterStore {
+  const store = new ParameterStore(gpu, parameterSpecs(config), { training: false });
+  for (const { name } of parameters(config)) store.write(name, weights.get(name)!.data);
+  store.syncMirrors();
+  return store;
+}
+
+/** A model ready to generate. */
+export class Generator {
+  readonly config: ModelConfig;
+  readonly #one: Program;
+  readonly #chunk: Program;
+  readonly #chunkLength: number;
+  /** Tokens in the cache. */
+  #position = 0;
+
+  /** @param store weights on the device, of a training or from `loadWeights` */
+  constructor(gpu: Gpu, config: ModelConfig, store: ParameterStore, kernels = new KernelCache(gpu)) {
+    this.config = config;
+    this.#chunkLength = Math.min(PROMPT_CHUNK, config.n_positions);
+    const layout = layoutParameters(parameterSpecs(config), gpu);
+    const program = (N: number, states?: Program) =>
+      new Program(gpu, plan(cachedGraph(config, { B: 1, N }), gpu, layout), store, kernels, states);
+    this.#one = program(1);
+    this.#chunk = program(this.#chunkLength, this.#one);
+  }
+
+  /** Empties the cache. */
+  reset(): void {
+    this.#position = 0;
+  }
+
+  /**
+   * Reads tokens in behind those in the cache and returns the logits for the token after them, [V].
+   *
+   * @throws Error when they do not fit the context, or there are none.
+   */
+  async feed(tokens: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
+    const { n_positions } = this.config;
+    if (tokens.length === 0) throw new Error("no tokens to feed");
+    if (this.#position + tokens.length > n_positions) throw new Error("the context is full");
+    let last = this.#one;
+    for (let at = 0; at < tokens.length;) {
+      const rest = tokens.length - at;
+      const chunked = rest > 1 && this.#position + this.#chunkLength <= n_positions;
+      const count = chunked ? Math.min(rest, this.#chunkLength) : 1;
+      last = chunked ? this.#chunk : this.#one;
+      const ids = new Uint32Array(chunked ? this.#chunkLength : 1); // the tail of a chunk is overwritten later
+      for (let i = 0; i < count; i++) ids[i] = tokens[at + i]!;
+      last.write("input_ids", ids);
+      last.setStep({ position: this.#position, last: count - 1 });
+      last.run();
+      this.#position += count;
+      at += count;
+    }
+    return await last.read("logits");
+  }
+
+  /**
+   * Generates tokens after a prompt, one by one.
+   *
+   * @param prompt at least one token; of a longer one than the context only the end counts
+   */
+  async *generate(prompt: ArrayLike<number>, options: GenerationOptions): AsyncGenerator<number> {
+    const { n_positions } = this.config;
+    const tokens = Array.from(prompt);
+    const sample = options.sample ?? 0;
+    this.reset();
+    let logits = await this.feed(tokens.slice(-n_positions));
+    for (let i = 0; i < options.max_new_tokens; i++) {
+      const token = sampleToken(logits, options, { seed: options.seed, sample, position: i });
+      yield token;
+      tokens.push(token);
+      if (i === options.max_new_tokens - 1) return;
+      if (this.#position === n_positions) {
+        this.reset();
+        logits = await this.feed(tokens.slice(-Math.max(1, n_positions >> 1)));
+      } else {
+        logits = await this.feed([token]);
+      }
+    }
+  }
+
+  /** Frees the programs; the weights stay. */
+  destroy(): void {
+    this.#one.destroy();
+    this.#chunk.destroy();
+  }
+}

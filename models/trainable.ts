@@ -1,0 +1,251 @@
+/**
+ * A model in training on the device: the program of a micro-batch, the optimizer and the weights that they share. It
+ * submits steps and hands metrics back; what to train on, for how long and when to save is the trainer's business.
+ */
+
+import {
+  type Gpu,
+  IGNORE_TARGET,
+  KernelCache,
+  layoutParameters,
+  Optimizer,
+  ParameterStore,
+  type Plan,
+  plan,
+  type PlanTarget,
+  Profiler,
+  Program,
+  RingReader,
+  tokenIndex,
+} from "../gpu/mod.ts";
+import type { ModelConfig } from "./config.ts";
+import { evaluationGraph, parameterSpecs, trainingGraph } from "./gpt.ts";
+import { parameters, type Weights } from "./parameters.ts";
+
+/** How a model is trained, as far as the device must know. */
+export interface TrainableOptions {
+  /** Sequences of a micro-batch. */
+  batch_size: number;
+  /** Tokens of a sequence. */
+  max_seq_length: number;
+  /** Micro-batches of a step. */
+  accumulate_grad_batches: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  weight_decay: number;
+  /** Largest global gradient norm; 0 does not clip. */
+  grad_clip: number;
+  /** Seed of dropout. */
+  seed: number;
+}
+
+/** One micro-batch: ids and the ids that follow them, both [B * T]. */
+export interface MicroBatch {
+  input_ids: Uint32Array<ArrayBuffer>;
+  targets: Uint32Array<ArrayBuffer>;
+}
+
+/** What is known of one optimizer step. */
+export interface StepMetrics {
+  step: number;
+  /** Mean loss over the step's tokens, in nats per token, before the update. */
+  loss: number;
+  /** Global gradient norm before clipping; not finite when the step was skipped. */
+  grad_norm: number;
+}
+
+/** Steps whose metrics the device keeps until they are read. */
+export const METRICS_RING = 256;
+
+/** Batches that one evaluation call may hold before their losses are read. */
+const EVALUATION_RING = 256;
+
+/** A model in training. */
+export class TrainableModel {
+  readonly config: ModelConfig;
+  readonly options: TrainableOptions;
+  readonly store: ParameterStore;
+  readonly #gpu: Gpu;
+  readonly #kernels: KernelCache;
+  readonly #program: Program;
+  readonly #optimizer: Optimizer;
+  readonly #metrics: RingReader;
+  #evaluation: { program: Program; reader: RingReader } | undefined;
+  /** Steps whose metrics were not read yet. */
+  #unread: number[] = [];
+
+  /** Allocates weights, gradients, moments and activations, and compiles. Weights are zero until `load`. */
+  constructor(gpu: Gpu, config: ModelConfig, options: TrainableOptions) {
+    this.#gpu = gpu;
+    this.config = config;
+    this.options = options;
+    this.#kernels = new KernelCache(gpu);
+    this.store = new ParameterStore(gpu, parameterSpecs(config), { training: true });
+    this.#program = new Program(gpu, trainingPlan(config, options, gpu), this.store, this.#kernels);
+    this.#optimizer = new Optimizer(gpu, this.store, this.#kernels, { ...options, ring: METRICS_RING });
+    this.#metrics = new RingReader(gpu, [this.#program.outputBuffer("losses"), this.#optimizer.norms]);
+  }
+
+  /** The plan of a micro-batch. */
+  get plan(): Plan {
+    return this.#program.plan;
+  }
+
+  /** Writes all weights; moments too where they are given. */
+  load(weights: Weights, moments?: { exp_avg: Weights; exp_avg_sq: Weights }): void {
+    for (const { name } of parameters(this.config)) {
+      this.store.write(name, weights.get(name)!.data);
+      if (moments === undefined) continue;
+      this.store.write(name, moments.exp_avg.get(name)!.data, "exp_avg");
+      this.store.write(name, moments.exp_avg_sq.get(name)!.data, "exp_avg_sq");
+    }
+    this.store.syncMirrors();
+  }
+
+  /**
+   * Submits one optimizer step and does not wait for it.
+   *
+   * @param step the step's number, counted from 1
+   * @param micro as many micro-batches as `accumulate_grad_batches` says
+   */
+  step(step: number, learning_rate: number, micro: MicroBatch[], profiler?: Profiler): void {
+    const { accumulate_grad_batches: count, beta1, beta2, seed } = this.options;
+    if (micro.length !== count) throw new Error(`expected ${count} micro-batches, got ${micro.length}`);
+    if (this.#unread.length * count >= METRICS_RING) {
+      throw new Error("metrics must be read before the ring is full");
+    }
+    micro.forEach((batch, i) => {
+      const index = (step - 1) * count + i;
+      this.#program.write("input_ids", batch.input_ids);
+      this.#program.write("targets", batch.targets);
+      this.#program.write("token_index", tokenIndex(batch.input_ids, this.config.vocab_size));
+      this.#program.setStep({ seed, index: index >>> 0, slot: index % METRICS_RING });
+      const encoder = this.#gpu.device.createCommandEncoder();
+      if (i === 0 && count > 1) this.#optimizer.encodeClear(encoder);
+      this.#program.encode(encoder, profiler);
+      if (i === count - 1) {
+        this.#optimizer.setStep({
+          slot: step % METRICS_RING,
+          learning_rate,
+          correction1: 1 - beta1 ** step,
+          correction2: 1 - beta2 ** step,
+        });
+        this.#optimizer.encode(encoder, profiler);
+      }
+      this.#gpu.device.queue.submit([encoder.finish()]);
+    });
+    profiler?.submitted();
+    this.#unread.push(step);
+  }
+
+  /** Steps submitted whose metrics were not asked for. At most 256 micro-batches may be unread. */
+  get unreadSteps(): number {
+    return this.#unread.length;
+  }
+
+  /** Asks for the metrics of all steps since the last call. See `RingReader.read` on when to await. */
+  async readMetrics(): Promise<StepMetrics[]> {
+    const steps = this.#unread;
+    this.#unread = [];
+    const [losses, norms] = await this.#metrics.read();
+    const count = this.options.accumulate_grad_batches;
+    return steps.map((step) => {
+      let loss = 0; // each micro-batch's loss is already divided by their number
+      for (let i = 0; i < count; i++) loss += losses![((step - 1) * count + i) % METRICS_RING]!;
+      return { step, loss, grad_norm: norms![step % METRICS_RING]! };
+    });
+  }
+
+  /**
+   * Mean loss over batches, in nats per token, without dropout.
+   *
+   * @param batches ids and targets of the training batch's size; targets of 0xffffffff do not count
+   * @param progress called with the number of batches done
+   */
+  async evaluate(
+    batches: Iterable<MicroBatch>,
+    progress?: (done: number) => void,
+  ): Promise<{ loss: number; tokens: number }> {
+    const { program, reader } = this.#evaluation ??= this.#openEvaluation();
+    return await evaluateWith(program, reader, batches, progress);
+  }
+
+  #openEvaluation(): { program: Program; reader: RingReader } {
+    const { batch_size: B, max_seq_length: T } = this.options;
+    return openEvaluation(this.#gpu, this.config, { B, T }, this.store, this.#kernels);
+  }
+
+  /** All weights, as they are after the steps submitted so far. Waits for the device. */
+  async weights(plane: "value" | "gradient" | "exp_avg" | "exp_avg_sq" = "value"): Promise<Weights> {
+    const weights: Weights = new Map();
+    for (const { name, shape } of parameters(this.config)) {
+      weights.set(name, { shape, data: await this.store.read(name, plane) });
+    }
+    return weights;
+  }
+
+  /** Frees everything on the device. */
+  destroy(): void {
+    this.#program.destroy();
+    this.#optimizer.destroy();
+    this.#metrics.destroy();
+    this.#evaluation?.program.destroy();
+    this.#evaluation?.reader.destroy();
+    this.store.destroy();
+  }
+}
+
+/** The plan of a training micro-batch, for running it or only for looking at it. */
+export function trainingPlan(config: ModelConfig, options: TrainableOptions, target: PlanTarget): Plan {
+  const graph = trainingGraph(config, {
+    B: options.batch_size,
+    T: options.max_seq_length,
+    micro_batches: options.accumulate_grad_batches,
+    ring: METRICS_RING,
+  });
+  return plan(graph, target, layoutParameters(parameterSpecs(config), target));
+}
+
+/** The program of an evaluation over weights in `store`. */
+export function openEvaluation(
+  gpu: Gpu,
+  config: ModelConfig,
+  size: { B: number; T: number },
+  store: ParameterStore,
+  kernels: KernelCache,
+): { program: Program; reader: RingReader } {
+  const graph = evaluationGraph(config, { ...size, ring: EVALUATION_RING });
+  const program = new Program(gpu, plan(graph, gpu, store.layout), store, kernels);
+  return { program, reader: new RingReader(gpu, [program.outputBuffer("losses")]) };
+}
+
+/** Runs an evaluation program over batches and averages over the targets that count. */
+export async function evaluateWith(
+  program: Program,
+  reader: RingReader,
+  batches: Iterable<MicroBatch>,
+  progress?: (done: number) => void,
+): Promise<{ loss: number; tokens: number }> {
+  let [sum, tokens, done, slot] = [0, 0, 0, 0];
+  let [inFlight, since] = [1, performance.now()]; // batches between two read-backs: about a second of work
+  const flush = async () => {
+    const [losses] = await reader.read();
+    for (let i = 0; i < slot; i++) sum += losses![i]!;
+    const seconds = (performance.now() - since) / 1000;
+    inFlight = Math.min(EVALUATION_RING, Math.max(1, Math.floor(slot / seconds)));
+    [slot, since] = [0, performance.now()];
+    progress?.(done);
+  };
+  for (const batch of batches) {
+    program.write("input_ids", batch.input_ids);
+    program.write("targets", batch.targets);
+    program.setStep({ slot: slot++ });
+    program.run();
+    done++;
+    for (const target of batch.targets) tokens += target === IGNORE_TARGET ? 0 : 1;
+    if (slot >= inFlight) await flush();
+  }
+  if (slot > 0) await flush();
+  return { loss: sum / tokens, tokens };
+}
