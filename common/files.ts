@@ -5,7 +5,7 @@
  */
 
 import * as nodePath from "path";
-import { UserError } from "./errors.ts";
+import { UserError, type UserErrorPlace } from "./errors.ts";
 
 /**
  * The absolute form of a path that a user typed: relative ones start where the user stands, which inside a
@@ -132,7 +132,7 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
   await makeFolder(nodePath.dirname(path));
   const temporary = temporaryName(path);
   try {
-    await writeFileSynced(temporary, content);
+    await writeAndSync(temporary, content);
     await Deno.rename(temporary, path);
     await syncFolder(nodePath.dirname(path));
   } catch (error) {
@@ -143,14 +143,18 @@ export async function writeFileAtomic(path: string, content: Uint8Array | string
 
 /** Writes a file and waits until it is on the disk. Not atomic: for files of a folder that is renamed later. */
 export async function writeFileSynced(path: string, content: Uint8Array | string): Promise<void> {
-  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   try {
-    using file = await Deno.open(path, { write: true, create: true, truncate: true });
-    for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-    await file.sync();
+    await writeAndSync(path, content);
   } catch (error) {
     throw fileError(error, path, "write");
   }
+}
+
+async function writeAndSync(path: string, content: Uint8Array | string): Promise<void> {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  using file = await Deno.open(path, { write: true, create: true, truncate: true });
+  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
+  await file.sync();
 }
 
 /**
@@ -175,6 +179,10 @@ export async function writeFolderAtomic(
     await Deno.remove(old, { recursive: true }).catch(() => {});
   } catch (error) {
     await Deno.remove(temporary, { recursive: true }).catch(() => {});
+    if (error instanceof UserError && error.file?.startsWith(displayPath(temporary))) {
+      const file = displayPath(path) + error.file.slice(displayPath(temporary).length); // the name that was meant
+      throw new UserError(error.message, { ...error, file } as UserErrorPlace);
+    }
     throw fileError(error, path, "write");
   }
 }
@@ -190,8 +198,9 @@ async function takePlace(folder: string, path: string, aside: string): Promise<v
       await Deno.rename(folder, path);
       return;
     } catch (error) {
+      // What stepped aside comes back, unless another process has put its own there meanwhile.
+      await Deno.rename(aside, path).catch(() => Deno.remove(aside, { recursive: true })).catch(() => {});
       if (attempt === 3) throw error;
-      await Deno.remove(aside, { recursive: true }).catch(() => {});
     }
   }
 }

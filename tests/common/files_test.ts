@@ -117,6 +117,11 @@ Deno.test("writeFolderAtomic() replaces a folder whole; a failure leaves the old
       }),
       /half way/,
     );
+    await assert.rejects(
+      writeFolderAtomic(path, (temporary) => writeFileSynced(nodePath.join(temporary, "no", "x"), "x")),
+      (e) => e instanceof UserError && e.file === displayPath(nodePath.join(path, "no", "x")),
+      "the error names the place that was meant, not the temporary one",
+    );
     assert.deepEqual(await names(path), ["two"]);
     assert.deepEqual(await names(folder), ["dataset"]);
   }));
