@@ -16,3 +16,22 @@ export interface Recorder {
   /** The run's folder, absolute. */
   readonly dir: string;
 }
+
+/** What is known of a new run when it begins. */
+export interface RunDescription {
+  /** The folder that holds all runs, absolute. */
+  runs_dir: string;
+  /** Name of the configuration, which begins the name of the run's folder. */
+  config_name: string;
+  /** The user's own name for the run. @default config_name */
+  name?: string;
+  /** Id of the run that this one belongs to, such as a trial to its search. */
+  parent?: string;
+  /** The resolved configuration as YAML. */
+  config_yaml: string;
+  seed: number;
+  /** The adapter's name. */
+  adapter: string;
+  /** What was chosen for kernels; a resumed run uses the same. */
+  kernel_choices: Record<string, unknown>;
+}
