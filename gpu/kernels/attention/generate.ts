@@ -1,0 +1,5 @@
+/** WGSL text of causal flash attention: forward, backward, and attention over a key-value cache. */
+
+export { forward, type ForwardOptions } from "./generate_forward.ts";
+export { backwardKeys, type BackwardOptions, backwardQueries } from "./generate_backward.ts";
+export type { AttentionKernel, AttentionShape, AttentionTiles } from "./generate_text.ts";
