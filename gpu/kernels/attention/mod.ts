@@ -1,0 +1,120 @@
+/**
+ * Causal self-attention from the fused projection qkv, without ever holding a T × T matrix (FlashAttention, Dao et al.
+ * 2022 and 2023), its gradient, and the form with a KV cache for generation. The kernels' text is in `generate*.ts`.
+ */
+
+import { type Axis, axis, logicalLength, rowsOf, type Tensor } from "../../graph.ts";
+import type { Op } from "../../op.ts";
+import type { Arg, KernelSpec } from "../../lower.ts";
+import { type AttentionKernel, type AttentionShape, type AttentionTiles, backwardKeys, backwardQueries, forward } from "./generate.ts";
+
+/** What attention must know beside qkv. */
+export interface AttentionOptions {
+  /** Sequences. */
+  B: number;
+  /** Tokens of each. */
+  T: number;
+  n_head: number;
+  /** Probability of dropping an attention weight. */
+  dropout: number;
+  /** Number of the place in the model, for the dropout's random numbers. */
+  site: number;
+}
+
+interface AttentionAttrs extends AttentionOptions {
+  hd: number;
+}
+
+/** The axis of the heads' results side by side: a third of qkv's. */
+function headsAxis(qkv: Tensor, n_head: number): Axis {
+  return axis(qkv.cols.size, { groups: n_head, multiple: qkv.cols.multiple });
+}
+
+const read = (name: string, tensor: Tensor): Arg => ({ name, tensor, access: "read" });
+const write = (name: string, tensor: Tensor): Arg => ({ name, tensor, access: "write" });
+
+/** What a generated kernel becomes. */
+function kernelSpec(kernel: AttentionKernel): Pick<KernelSpec, "body" | "workgroups" | "flops"> {
+  const { x, y, z } = kernel.workgroups;
+  return { body: kernel.code, workgroups: [x, y, z], flops: kernel.flops };
+}
+
+const attentionOp: Op = {
+  name: "attention",
+  lower(node, lowering) {
+    const [qkv] = node.inputs as [Tensor];
+    const [y, stats] = node.outputs as [Tensor, Tensor];
+    const { B, T, n_head: H, hd, dropout, site } = node.attrs as AttentionAttrs;
+    const keep = lowering.isWanted(stats);
+    const tiles = defaultTiles("forward", { B, T, H, hd }, lowering.profile);
+    lowering.dispatch({
+      node,
+      label: "attention",
+      args: [read("qkv", qkv), write("y", y), ...(keep ? [write("stats", stats)] : [])],
+      ...kernelSpec(forward({ B, T, H, hd, ...({dropout, site} as {}), ...tiles, stats: keep })),
+    });
+  },
+  backward(node, [dy]) {
+    const [qkv] = node.inputs as [Tensor];
+    const [y, stats] = node.outputs as [Tensor, Tensor];
+    const inputs = [qkv, y, dy!, stats];
+    return qkv.graph.node(attentionBackwardOp, inputs, node.attrs, [{ rows: qkv.rows, cols: qkv.cols }])
+      .outputs;
+  },
+};
+
+const attentionBackwardOp: Op = {
+  name: "attention_backward",
+  lower(node, lowering) {
+    const [qkv, y, dy, stats] = node.inputs as [Tensor, Tensor, Tensor, Tensor];
+    const [dqkv] = node.outputs as [Tensor];
+    const { B, T, n_head: H, hd, dropout, site } = node.attrs as AttentionAttrs;
+    const shape = { B, T, H, hd };
+    const delta = lowering.scratch(node, "delta", B * H * T, 4);
+    lowering.dispatch({
+      node,
+      label: "attention backward dQ",
+      args: [
+        read("qkv", qkv),
+        read("y", y),
+        read("dy", dy),
+        read("stats", stats),
+        write("delta", delta),
+        write("dqkv", dqkv),
+      ],
+      ...kernelSpec(
+        backwardQueries({ ...shape, ...({dropout, site} as {}), ...defaultTiles("queries", shape, lowering.profile) }),
+      ),
+    });
+    lowering.dispatch({
+      node,
+      label: "attention backward dK dV",
+      args: [read("qkv", qkv), read("dy", dy), read("delta", delta), write("dqkv", dqkv)],
+      ...kernelSpec(
+        backwardKeys({ ...shape, ...({dropout, site} as {}), ...defaultTiles("keys", shape, lowering.profile) }),
+      ),
+    });
+  },
+};
+
+/**
+ * softmax(q·kᵀ / √(head size), causal)·v for every head.
+ *
+ * @param qkv the heads' queries, then keys, then values, side by side: [B * T, 3C], an axis of 3 × n_head groups
+ */
+export function attention(qkv: Tensor, options: AttentionOptions): Tensor { // [B * T, 3C] -> [B * T, C]
+  const { B, T, n_head } = options;
+  if (logicalLength(qkv.rows) !== B * T) throw new Error(`attention: ${B} × ${T} rows expected`);
+  if (qkv.cols.groups !== 3 * n_head) {
+    throw new Error("attention: qkv must have 3 × n_head groups of columns");
+  }
+  const attrs: AttentionAttrs = { ...options, hd: qkv.cols.size };
+  return qkv.graph.node(attentionOp, [qkv], attrs, [
+    { rows: qkv.rows, cols: headsAxis(qkv, n_head) },
+    { rows: rowsOf(B * n_head * T), cols: axis(4), name: "stats" },
+  ]).outputs[0]!;
+}
+
+function defaultTiles(_kind: string, shape: AttentionShape, _profile: string): AttentionTiles {
+  return { queries: 4, keys: 2, workgroup: 16, heads: shape.B * shape.H };
+}
