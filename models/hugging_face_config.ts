@@ -2,8 +2,7 @@
  * A model's configuration in Hugging Face's form: the `config.json` of a `GPT2LMHeadModel`.
  *
  * What the engine does not compute is refused, not passed over; keys that do not change what the model computes (of
- * tokens, tasks, caches) are ignored. Fields and defaults:
- * https://huggingface.co/docs/transformers/model_doc/gpt2 (GPT2Config).
+ * tokens, tasks, caches) are ignored. Fields and defaults are those of transformers' documentation of GPT2Config.
  */
 import { z } from "zod";
 import { displayPath, validate } from "../common/mod.ts";

@@ -5,7 +5,7 @@
  *
  * The header's form and checks are in `safetensors_header.ts`, writing is in `safetensors_write.ts`.
  *
- * Source of the format: the README of https://github.com/huggingface/safetensors ("Format").
+ * Source of the format: the README of Hugging Face's safetensors ("Format").
  */
 import { displayPath, fileError, UserError } from "../common/mod.ts";
 import {

@@ -2,7 +2,7 @@
  * The header of a safetensors file: what it says, and whether that can be true. Every file is taken for a
  * stranger's: what the header claims is checked against the file before a byte of data is used.
  *
- * Source of the format: the README of https://github.com/huggingface/safetensors ("Format").
+ * Source of the format: the README of Hugging Face's safetensors ("Format").
  */
 import { UserError } from "../common/mod.ts";
 

@@ -276,3 +276,41 @@ Deno.test("folders without a model are told", () =>
     await Deno.truncate(join(checkpointPath(run, 1), "config.json"), 5);
     await assert.rejects(loadModel(run), refused(/no whole checkpoint; checkpoint of step 1 .*config\.json/));
   }));
+
+Deno.test("a writer killed at any moment leaves a newest checkpoint that is whole", () =>
+  inRun(async (run) => {
+    const door = new URL("../../models/mod.ts", import.meta.url).href;
+    const script = `
+      import { initialWeights, modelConfig, writeCheckpoint } from ${JSON.stringify(door)};
+      const config = modelConfig({ n_layer: 2, n_head: 4, n_embd: 64, n_positions: 64 }, 65);
+      const weights = initialWeights(config, 1);
+      const data = ({ name }) => weights.get(name).data;
+      for (let step = 1;; step++) {
+        await writeCheckpoint(${JSON.stringify(run)}, {
+          step, config, weight: data, moment: (_, p) => data(p), tokenizer: {}, state: { step },
+        });
+        if (step === 1) console.log("ready");
+      }`;
+    const file = `${run}_writer.ts`;
+    await Deno.writeTextFile(file, script);
+    const config = join(import.meta.dirname!, "../../deno.json");
+    for (const delay of [0, 7, 16, 31, 53]) {
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "--allow-all", "--no-check", "--config", config, file],
+        stdout: "piped",
+        stderr: "null",
+      }).spawn();
+      const reader = child.stdout.getReader();
+      await reader.read(); // ready
+      await new Promise((done) => setTimeout(done, delay));
+      child.kill("SIGKILL");
+      await reader.cancel();
+      await child.status;
+      const { checkpoint, warnings } = await latestCheckpoint(run);
+      using newest = checkpoint!;
+      assert.deepEqual(warnings, []);
+      assert.equal(newest.state.step, newest.step);
+      await pruneCheckpoints(run, 1);
+      assert.equal((await visible(join(run, "checkpoints"))).length, 1);
+    }
+  }));
