@@ -1,0 +1,302 @@
+/** The run folder: naming, content, crashes, resuming, and what goes wrong without stopping a run. */
+
+import assert from "assert";
+import * as path from "path";
+import { readJson, readJsonl, UserError } from "../../common/mod.ts";
+import { createRun, latestRun, readMetrics, readRun, resumeRun } from "../../experiments/mod.ts";
+import type { RunDescription } from "../../pipeline/recorder.ts";
+
+/** Runs a test with a folder for runs that is removed afterwards. */
+async function withRuns(
+  test: (describe: (change?: Partial<RunDescription>) => RunDescription) => Promise<void>,
+) {
+  const runs_dir = await Deno.makeTempDir();
+  const usual = {
+    runs_dir,
+    config_name: "tiny",
+    config_yaml: "model:\n  n_layer: 4\n",
+    seed: 1337,
+    adapter: "llvmpipe (LLVM 15.0.6, 512 bits)",
+    kernel_choices: { matmul: "16x8" },
+  };
+  try {
+    await test((change = {}) => ({ ...usual, ...change }));
+  } finally {
+    await Deno.remove(runs_dir, { recursive: true });
+  }
+}
+
+/** A clock that stands at this time. */
+const at = (time: string) => ({ now: () => new Date(time) });
+
+const NOON = at("2026-11-24T12:00:00.000Z");
+
+Deno.test("createRun() makes the folder with all that identifies the run", () =>
+  withRuns(async (describe) => {
+    const run = await createRun(describe({ name: "first try" }), NOON);
+    assert.equal(path.basename(run.dir), "tiny_20261124_120000");
+    const names = Array.from(Deno.readDirSync(run.dir), (entry) => entry.name).sort();
+    assert.deepEqual(names, [
+      ".lock",
+      "artifacts",
+      "checkpoints",
+      "config.yaml",
+      "events.jsonl",
+      "metrics.jsonl",
+      "run.json",
+      "samples.jsonl",
+      "system.jsonl",
+    ]);
+    assert.equal(await Deno.readTextFile(path.join(run.dir, "config.yaml")), "model:\n  n_layer: 4\n");
+    const record = await readRun(run.dir);
+    assert.equal(record.id, "tiny_20261124_120000");
+    assert.equal(record.name, "first try");
+    assert.equal(record.config_name, "tiny");
+    assert.equal(record.parent, null);
+    assert.equal(record.status, "running");
+    assert.equal(record.created, "2026-11-24T12:00:00.000Z");
+    assert.equal(record.ended, null);
+    assert.equal(record.seed, 1337);
+    assert.equal(record.pid, Deno.pid);
+    assert.equal(record.versions.deno, Deno.version.deno);
+    assert.deepEqual(record.kernel_choices, { matmul: "16x8" });
+    run.finish("completed", { val_loss: 1.8 });
+  }));
+
+Deno.test("finish() writes the status, the time and the summary; later lines are dropped", () =>
+  withRuns(async (describe) => {
+    const run = await createRun(describe(), NOON);
+    run.metrics({ step: 1, tokens: 768, train_loss: 4 });
+    run.finish("interrupted", { train_loss: 4 });
+    run.metrics({ step: 2, tokens: 1536, train_loss: 3 });
+    run.finish("completed", {});
+    const record = await readRun(run.dir);
+    assert.equal(record.status, "interrupted");
+    assert.equal(record.ended, "2026-11-24T12:00:00.000Z");
+    assert.deepEqual(record.summary, { train_loss: 4 });
+    assert.equal((await readMetrics(run.dir)).length, 1);
+  }));
+
+Deno.test("metrics, samples and events are lines with step and time", () =>
+  withRuns(async (describe) => {
+    const run = await createRun(describe(), NOON);
+    run.metrics({ step: 10, tokens: 7680, train_loss: 2.5, learning_rate: 1e-3 });
+    run.sample({ step: 10, prompt: "Call me ", text: "Ishmael.\n" });
+    run.event({ type: "checkpoint", step: 10, folder: "checkpoints/step_00000010" });
+    run.finish("completed", {});
+    const time = "2026-11-24T12:00:00.000Z";
+    const lines = (name: string) => readJsonl(path.join(run.dir, name));
+    assert.deepEqual(await readMetrics(run.dir), [
+      { step: 10, time, tokens: 7680, train_loss: 2.5, learning_rate: 1e-3 },
+    ]);
+    assert.deepEqual(await lines("samples.jsonl"), [
+      { step: 10, time, prompt: "Call me ", text: "Ishmael.\n" },
+    ]);
+    assert.deepEqual(await lines("events.jsonl"), [
+      { type: "checkpoint", step: 10, time, folder: "checkpoints/step_00000010" },
+    ]);
+    const [system] = await lines("system.jsonl");
+    assert.ok(Number(system?.process_rss_bytes) > 1e6);
+  }));
+
+Deno.test("NaN and Infinity are written as null, with an event", () =>
+  withRuns(async (describe) => {
+    const run = await createRun(describe(), NOON);
+    run.metrics({ step: 3, tokens: 9, train_loss: NaN, grad_norm: Infinity, learning_rate: 0.1 });
+    run.finish("failed", {});
+    const [line] = await readMetrics(run.dir);
+    assert.equal(line?.train_loss, null);
+    assert.equal(line?.grad_norm, null);
+    const [event] = await readJsonl(path.join(run.dir, "events.jsonl"));
+    assert.equal(event?.type, "not_finite");
+    assert.equal(event?.step, 3);
+    assert.deepEqual(event?.values, { train_loss: "NaN", grad_norm: "Infinity" });
+  }));
+
+Deno.test("runs that begin in the same second get _2, _3, … also when they race", () =>
+  withRuns(async (describe) => {
+    const runs = await Promise.all(Array.from({ length: 5 }, () => createRun(describe(), NOON)));
+    const names = runs.map((run) => path.basename(run.dir)).sort();
+    const base = "tiny_20261124_120000";
+    assert.deepEqual(names, [base, `${base}_2`, `${base}_3`, `${base}_4`, `${base}_5`]);
+    runs.forEach((run) => run.finish("completed", {}));
+  }));
+
+Deno.test("a configuration's name becomes a folder's name that every file system takes", () =>
+  withRuns(async (describe) => {
+    const run = await createRun(describe({ config_name: "../my model: größer" }), NOON);
+    assert.equal(path.basename(run.dir), "my_model__größer_20261124_120000");
+    assert.equal(path.dirname(run.dir), describe().runs_dir);
+    run.finish("completed", {});
+  }));
+
+Deno.test("a file where the runs' folder or the run's folder should be is a user's error", () =>
+  withRuns(async (describe) => {
+    const { runs_dir } = describe();
+    const file = path.join(runs_dir, "runs");
+    await Deno.writeTextFile(file, "");
+    await assert.rejects(createRun(describe({ runs_dir: file }), NOON), (error) => {
+      assert.ok(error instanceof UserError);
+      assert.match(error.describe(), /a file stands where a folder should be/);
+      return true;
+    });
+    await Deno.writeTextFile(path.join(runs_dir, "tiny_20261124_120000"), "");
+    await assert.rejects(createRun(describe(), NOON), (error) => {
+      assert.ok(error instanceof UserError);
+      assert.match(error.describe(), /tiny_20261124_120000: a file stands where the run's folder should be/);
+      return true;
+    });
+  }));
+
+Deno.test("a process that is killed leaves every line that it has reported", () =>
+  withRuns(async (describe) => {
+    const script = `
+      import { createRun } from "${import.meta.resolve("../../experiments/mod.ts")}";
+      const run = await createRun(${JSON.stringify(describe())});
+      console.log(run.dir);
+      for (let step = 1; step <= 100; step++) run.metrics({ step, tokens: step, train_loss: 1 / step });
+      console.log("written");
+      setInterval(() => {}, 1000);`;
+    const file = path.join(describe().runs_dir, "train.ts");
+    await Deno.writeTextFile(file, script);
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--allow-all", "--config", "deno.json", file],
+      stdout: "piped",
+    }).spawn();
+    let out = "";
+    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+      out += chunk;
+      if (out.includes("written")) child.kill("SIGKILL");
+    }
+    await child.status;
+    const dir = out.split("\n")[0]!;
+    assert.equal((await readMetrics(dir)).length, 100);
+    assert.equal((await readRun(dir)).status, "running");
+    // The dead process no longer holds the run.
+    const again = await resumeRun(dir, 40);
+    again.finish("completed", {});
+    assert.equal((await readMetrics(dir)).length, 40);
+  }));
+
+Deno.test("resumeRun() moves lines beyond the checkpoint aside, marks the seam and goes on", () =>
+  withRuns(async (describe) => {
+    const run = await createRun(describe(), NOON);
+    for (const step of [10, 20, 30]) {
+      run.metrics({ step, tokens: step * 768, train_loss: 1 / step });
+      run.sample({ step, prompt: "", text: `at ${step}` });
+    }
+    run.finish("interrupted", {});
+    const resumed = await resumeRun(run.dir, 20, at("2026-11-24T13:00:00.000Z"));
+    resumed.metrics({ step: 30, tokens: 30 * 768, train_loss: 0.5 });
+    resumed.finish("completed", {});
+
+    const lines = async (name: string) => await readJsonl(path.join(run.dir, name));
+    const steps = async (name: string) => (await lines(name)).map((line) => line.step);
+    assert.deepEqual(await steps("metrics.jsonl"), [10, 20, 30]);
+    assert.equal((await readMetrics(run.dir)).at(-1)?.train_loss, 0.5);
+    assert.deepEqual(await steps("metrics.discarded.jsonl"), [30]);
+    assert.deepEqual(await steps("samples.jsonl"), [10, 20]);
+    assert.deepEqual(await steps("samples.discarded.jsonl"), [30]);
+    assert.deepEqual(await lines("events.jsonl"), [{
+      type: "resumed",
+      step: 20,
+      time: "2026-11-24T13:00:00.000Z",
+      discarded: { metrics: 1, samples: 1 },
+    }]);
+    const record = await readRun(run.dir);
+    assert.equal(record.status, "completed");
+    assert.equal(record.created, "2026-11-24T12:00:00.000Z");
+    assert.deepEqual(record.resumed, [{ step: 20, time: "2026-11-24T13:00:00.000Z" }]);
+  }));
+
+Deno.test("resumeRun() drops a torn last line and refuses one that is broken in the middle", () =>
+  withRuns(async (describe) => {
+    const run = await createRun(describe(), NOON);
+    run.metrics({ step: 1, tokens: 768, train_loss: 4 });
+    run.finish("interrupted", {});
+    const metrics = path.join(run.dir, "metrics.jsonl");
+    await Deno.writeTextFile(metrics, '{"step":2,"tok', { append: true });
+    const resumed = await resumeRun(run.dir, 5);
+    resumed.metrics({ step: 6, tokens: 4608, train_loss: 3 });
+    resumed.finish("completed", {});
+    assert.deepEqual((await readMetrics(run.dir)).map((line) => line.step), [1, 6]);
+
+    await Deno.writeTextFile(metrics, 'nonsense\n{"step":1}\n');
+    await assert.rejects(resumeRun(run.dir, 5), (error) => {
+      assert.ok(error instanceof UserError);
+      assert.match(error.describe(), /metrics\.jsonl:1: is not a JSON object/);
+      return true;
+    });
+  }));
+
+Deno.test("a run that is being written can't be resumed a second time", () =>
+  withRuns(async (describe) => {
+    const run = await createRun(describe(), NOON);
+    await assert.rejects(resumeRun(run.dir, 0), (error) => {
+      assert.ok(error instanceof UserError);
+      assert.match(error.describe(), /another process is training this run/);
+      return true;
+    });
+    run.finish("completed", {});
+    (await resumeRun(run.dir, 0)).finish("completed", {});
+  }));
+
+Deno.test("resumeRun() and readRun() name the file where there is no run, or one of another form", () =>
+  withRuns(async (describe) => {
+    const dir = describe().runs_dir;
+    await assert.rejects(resumeRun(dir, 0), { name: "UserError", message: "no such file or folder" });
+    await Deno.writeTextFile(path.join(dir, "run.json"), '{"format_version": 2}');
+    await assert.rejects(readRun(dir), (error) => {
+      assert.ok(error instanceof UserError);
+      assert.match(error.describe(), /run\.json: .*format_version/);
+      return true;
+    });
+  }));
+
+Deno.test("latestRun() finds the newest run, of a configuration where one is given", () =>
+  withRuns(async (describe) => {
+    const { runs_dir } = describe();
+    assert.equal(await latestRun(path.join(runs_dir, "none")), undefined);
+    await Deno.mkdir(path.join(runs_dir, ".cache"));
+    assert.equal(await latestRun(runs_dir), undefined);
+    const made: string[] = [];
+    for (let i = 0; i < 11; i++) made.push((await createRun(describe(), NOON)).dir);
+    assert.equal(await latestRun(runs_dir), made[10]);
+    const other = await createRun(describe({ config_name: "baby" }), at("2026-11-24T12:00:01.000Z"));
+    assert.equal(await latestRun(runs_dir), other.dir);
+    assert.equal(await latestRun(runs_dir, "tiny"), made[10]);
+  }));
+
+Deno.test({
+  name: "a full disk costs one warning and no training",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await withRuns(async (describe) => {
+      const warnings: string[] = [];
+      const run = await createRun(describe(), NOON);
+      run.finish("interrupted", {});
+      const events = path.join(run.dir, "events.jsonl");
+      await Deno.remove(events);
+      await Deno.symlink("/dev/full", events); // every write to it finds the disk full
+      const resumed = await resumeRun(run.dir, 0, { warn: (line) => warnings.push(line) });
+      resumed.event({ type: "checkpoint", step: 1 });
+      resumed.metrics({ step: 1, tokens: 768, train_loss: 4 });
+      resumed.finish("completed", {});
+      assert.equal(warnings.length, 1, warnings.join("\n"));
+      assert.match(warnings[0]!, /events\.jsonl is not written: the disk is full; training goes on/);
+      assert.equal((await readMetrics(run.dir)).length, 1);
+      assert.equal((await readRun(run.dir)).status, "completed");
+    });
+  },
+});
+
+Deno.test("what cannot be written at the end is a warning too", () =>
+  withRuns(async (describe) => {
+    const warnings: string[] = [];
+    const run = await createRun(describe(), { ...NOON, warn: (line) => warnings.push(line) });
+    await Deno.remove(path.join(run.dir, "run.json"));
+    run.finish("completed", {});
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0]!, /run\.json is not written/);
+    await assert.rejects(readJson(path.join(run.dir, "run.json")));
+  }));
