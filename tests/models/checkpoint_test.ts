@@ -301,7 +301,7 @@ Deno.test("a writer killed at any moment leaves a newest checkpoint that is whol
         stderr: "null",
       }).spawn();
       const reader = child.stdout.getReader();
-      await reader.read(); // ready
+      assert.equal((await reader.read()).done, false); // the first is written
       await new Promise((done) => setTimeout(done, delay));
       child.kill("SIGKILL");
       await reader.cancel();
