@@ -54,11 +54,18 @@ export function adapterEnvironment({ os, env, hasAvx512 }: EnvironmentFacts): Ad
 }
 
 /**
- * Sets the variables for this process; calling it again changes nothing. Needs `--allow-env`, and on Linux wants
- * `--allow-run` for `grep` and `--allow-write` for `~/.cache/chatgot`: without them it does the best that is left.
+ * Sets the variables for this process; calling it again changes nothing. On Linux it wants
+ * `--allow-env`, `--allow-run` for `grep` and `--allow-write` for `~/.cache/chatgot`: it does the best that is left
+ * without them.
  */
 export function setAdapterEnvironment(): void {
-  const env = Deno.env.toObject();
+  let env: Record<string, string>;
+  try {
+    env = Deno.env.toObject();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return;
+    throw error;
+  }
   const hasAvx512 = Deno.build.os === "linux" && !env.LP_NATIVE_VECTOR_WIDTH && cpuHasAvx512();
   const { set, shaderCaches } = adapterEnvironment({ os: Deno.build.os, env, hasAvx512 });
   for (const [name, value] of Object.entries(set)) Deno.env.set(name, value);

@@ -4,6 +4,7 @@
  */
 
 import { UserError } from "../common/mod.ts";
+import { setAdapterEnvironment } from "./adapter_environment.ts";
 
 /** Where matrix operands stand while kernels read them. */
 export type OperandStorage = "texture" | "buffer";
@@ -71,6 +72,7 @@ const HELPFUL_LIMITS = [
  * @throws UserError when there is no adapter.
  */
 export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
+  setAdapterEnvironment();
   const gpu = (navigator as { gpu?: GPU }).gpu;
   const found = await gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!found) {
