@@ -1,5 +1,7 @@
 /** The door of `gpu/`: the compute engine. It knows matrices, kernels and devices, nothing of language models. */
 
+export { setAdapterEnvironment } from "./adapter_environment.ts";
+export { type AdapterSetupOptions, ensureAdapter, probeAdapter } from "./adapter_setup.ts";
 export { gradients } from "./autodiff.ts";
 export {
   type AdapterIdentity,

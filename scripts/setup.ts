@@ -1,7 +1,7 @@
 /** The task `setup`: sees to it that there is a GPU adapter before tests ask for one. */
 
 import { UserError } from "../common/mod.ts";
-import { ensureAdapter } from "../gpu/adapter_setup.ts";
+import { ensureAdapter } from "../gpu/mod.ts";
 
 try {
   await ensureAdapter();

@@ -13,7 +13,7 @@ import {
   VERSION,
   writeFileAtomic,
 } from "../../common/mod.ts";
-import type { Recorder, RunDescription } from "../../pipeline/recorder.ts";
+import type { Recorder, RunDescription } from "../../pipeline/mod.ts";
 import { discardLater } from "./lines.ts";
 import { gitCommit } from "./git.ts";
 import { makeRunFolder } from "./run_folder.ts";
