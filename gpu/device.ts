@@ -18,6 +18,8 @@ export interface GpuOptions {
   operands?: OperandStorage;
   /** Pretend that a storage binding may hold at most this many bytes (for tests of the sliced paths). */
   maxBindingBytes?: number;
+  /** Pretend that a texture's side may be at most this many texels (for tests of folded textures). */
+  maxTextureSide?: number;
   /** Kernel family; by default what fits the adapter. */
   profile?: KernelProfile;
 }
@@ -97,7 +99,7 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
     profile,
     maxBindingBytes: Math.min(maxBinding, options.maxBindingBytes ?? maxBinding),
     maxBufferBytes: device.limits.maxBufferSize,
-    maxTextureSide: device.limits.maxTextureDimension2D,
+    maxTextureSide: Math.min(device.limits.maxTextureDimension2D, options.maxTextureSide ?? Infinity),
     maxStorageTextures: device.limits.maxStorageTexturesPerShaderStage,
     maxStorageBuffers: device.limits.maxStorageBuffersPerShaderStage,
     hasTimestamps: features.includes("timestamp-query"),

@@ -1,11 +1,12 @@
 /**
- * Where the time of a step goes: one timestamp pair per kernel, summed by kernel over the profiled steps. Without
- * `timestamp-query` there is no profile. Passes are split at every dispatch while profiling, which costs a little.
+ * Where the time of a step goes: one timestamp pair per kernel, summed by kernel over the profiled steps. Passes are split
+ * at every dispatch while profiling, which costs a little. Where timestamps are missing or do not measure (llvmpipe
+ * stamps when it queues work, not when it does it), `replay` times each dispatch alone instead.
  */
 
 import type { Gpu } from "./device.ts";
 import type { ReadyDispatch } from "./kernel.ts";
-import { readBuffer } from "./readback.ts";
+import { Readback, readBuffer } from "./readback.ts";
 
 /** Time and work of one dispatch. */
 export interface KernelTime {
@@ -147,4 +148,46 @@ export function chromeTrace(times: KernelTime[]): object {
       args: { node: t.label.split(" | ")[1] ?? "", flops: t.flops, bytes: t.bytes },
     })),
   };
+}
+
+/**
+ * Times every dispatch by running it again and again, alone. What it computes is thrown away by that, so it is for a
+ * model that is not trained further.
+ *
+ * @param milliseconds least time of one measurement
+ */
+export async function replay(
+  gpu: Gpu,
+  dispatches: ReadyDispatch[],
+  milliseconds = 20,
+): Promise<KernelTime[]> {
+  const marker = gpu.device.createBuffer({ size: 16, usage: GPUBufferUsage.COPY_SRC });
+  const wait = await Readback.create(gpu, 16);
+  const run = async (dispatch: ReadyDispatch, count: number) => {
+    const begin = performance.now();
+    const encoder = gpu.device.createCommandEncoder();
+    encodePass(encoder, Array.from({ length: count }, () => dispatch));
+    gpu.device.queue.submit([encoder.finish()]);
+    await wait.read(marker);
+    return performance.now() - begin;
+  };
+  const times: KernelTime[] = [];
+  let clock = 0;
+  for (const dispatch of dispatches) {
+    await run(dispatch, 1); // compiles
+    const once = await run(dispatch, 1);
+    const count = Math.max(1, Math.min(200, Math.ceil(milliseconds / Math.max(once, 0.02))));
+    const time = (await run(dispatch, count)) / count * 1e6;
+    times.push({
+      label: dispatch.label,
+      flops: dispatch.flops,
+      bytes: dispatch.bytes,
+      begin: clock,
+      end: clock + time,
+    });
+    clock += time;
+  }
+  wait.destroy();
+  marker.destroy();
+  return times;
 }

@@ -172,6 +172,11 @@ export class Program {
     this.#gpu.device.queue.writeBuffer(this.#step, 0, packStep(values));
   }
 
+  /** The dispatches in their order, for profiles. */
+  get dispatches(): ReadyDispatch[] {
+    return this.#ready;
+  }
+
   /** Records all dispatches. */
   encode(encoder: GPUCommandEncoder, profiler?: Profiler): void {
     encodePass(encoder, this.#ready, profiler);

@@ -7,6 +7,7 @@ import {
   type Gpu,
   IGNORE_TARGET,
   KernelCache,
+  type KernelTime,
   layoutParameters,
   Optimizer,
   ParameterStore,
@@ -15,6 +16,7 @@ import {
   type PlanTarget,
   Profiler,
   Program,
+  replay,
   RingReader,
   tokenIndex,
 } from "../gpu/mod.ts";
@@ -137,6 +139,11 @@ export class TrainableModel {
     });
     profiler?.submitted();
     this.#unread.push(step);
+  }
+
+  /** Times every kernel of a step alone (see `replay`). The model is of no use for training afterwards. */
+  async replay(): Promise<KernelTime[]> {
+    return await replay(this.#gpu, [...this.#program.dispatches, ...this.#optimizer.dispatches]);
   }
 
   /** Steps submitted whose metrics were not asked for. At most 256 micro-batches may be unread. */

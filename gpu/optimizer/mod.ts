@@ -155,6 +155,11 @@ ${adamwWgsl.replace("PLACE", linePlace(count, 64))}`,
     this.#gpu.device.queue.writeBuffer(this.#step, 0, packStep(values));
   }
 
+  /** The dispatches in their order, for profiles. */
+  get dispatches(): ReadyDispatch[] {
+    return this.#ready;
+  }
+
   /** Records the update. */
   encode(encoder: GPUCommandEncoder, profiler?: Profiler): void {
     encodePass(encoder, this.#ready, profiler);

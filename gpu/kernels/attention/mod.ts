@@ -6,7 +6,14 @@
 import { type Axis, axis, logicalLength, rowsOf, type Tensor } from "../../graph.ts";
 import type { Op } from "../../op.ts";
 import type { Arg, KernelSpec } from "../../lower.ts";
-import { type AttentionKernel, type AttentionShape, type AttentionTiles, backwardKeys, backwardQueries, forward } from "./generate.ts";
+import {
+  type AttentionKernel,
+  type AttentionShape,
+  type AttentionTiles,
+  backwardKeys,
+  backwardQueries,
+  forward,
+} from "./generate.ts";
 
 /** What attention must know beside qkv. */
 export interface AttentionOptions {
@@ -51,7 +58,7 @@ const attentionOp: Op = {
       node,
       label: "attention",
       args: [read("qkv", qkv), write("y", y), ...(keep ? [write("stats", stats)] : [])],
-      ...kernelSpec(forward({ B, T, H, hd, ...({dropout, site} as {}), ...tiles, stats: keep })),
+      ...kernelSpec(forward({ B, T, H, hd, ...({ dropout, site } as {}), ...tiles, stats: keep })),
     });
   },
   backward(node, [dy]) {
@@ -83,7 +90,11 @@ const attentionBackwardOp: Op = {
         write("dqkv", dqkv),
       ],
       ...kernelSpec(
-        backwardQueries({ ...shape, ...({dropout, site} as {}), ...defaultTiles("queries", shape, lowering.profile) }),
+        backwardQueries({
+          ...shape,
+          ...({ dropout, site } as {}),
+          ...defaultTiles("queries", shape, lowering.profile),
+        }),
       ),
     });
     lowering.dispatch({
@@ -91,7 +102,11 @@ const attentionBackwardOp: Op = {
       label: "attention backward dK dV",
       args: [read("qkv", qkv), read("dy", dy), read("delta", delta), write("dqkv", dqkv)],
       ...kernelSpec(
-        backwardKeys({ ...shape, ...({dropout, site} as {}), ...defaultTiles("keys", shape, lowering.profile) }),
+        backwardKeys({
+          ...shape,
+          ...({ dropout, site } as {}),
+          ...defaultTiles("keys", shape, lowering.profile),
+        }),
       ),
     });
   },
