@@ -34,7 +34,7 @@ export function arrowFaults(edges: readonly Edge[]): string[] {
   });
 }
 
-/** The import cycles: each group of files that reach one another, sorted. Type imports count as any other. */
+/** The import cycles: each group of files that reach one another, sorted. */
 export function importCycles(edges: readonly Edge[]): string[][] {
   const targets = new Map<string, string[]>();
   for (const [from, to] of edges) targets.set(from, [...targets.get(from) ?? [], to]);
