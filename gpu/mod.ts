@@ -12,7 +12,7 @@ export {
   type OperandStorage,
 } from "./device.ts";
 export { type Axis, axis, Graph, logicalLength, physicalLength, rowsOf, type Tensor } from "./graph.ts";
-export { KernelCache } from "./kernel.ts";
+export { KernelCache, type ReadyDispatch } from "./kernel.ts";
 export { attention, type AttentionOptions } from "./kernels/attention/mod.ts";
 export { headLoss, IGNORE_TARGET } from "./kernels/cross_entropy/mod.ts";
 export { add, dropout, gelu } from "./kernels/elementwise/mod.ts";

@@ -16,6 +16,7 @@ import {
   type PlanTarget,
   Profiler,
   Program,
+  type ReadyDispatch,
   replay,
   RingReader,
   tokenIndex,
@@ -141,9 +142,14 @@ export class TrainableModel {
     this.#unread.push(step);
   }
 
+  /** The kernels of a step of one micro-batch, in their order. */
+  dispatches(): ReadyDispatch[] {
+    return [...this.#program.dispatches, ...this.#optimizer.dispatches];
+  }
+
   /** Times every kernel of a step alone (see `replay`). The model is of no use for training afterwards. */
   async replay(): Promise<KernelTime[]> {
-    return await replay(this.#gpu, [...this.#program.dispatches, ...this.#optimizer.dispatches]);
+    return await replay(this.#gpu, this.dispatches());
   }
 
   /** Steps submitted whose metrics were not asked for. At most 256 micro-batches may be unread. */
