@@ -5,9 +5,9 @@
  */
 export const RANDOM_WGSL = `fn random4(key: vec4u) -> vec4u {
   var v = key * 1664525u + 1013904223u;
-  v += v.yzxy * v.wxyz;
+  v.x += v.y * v.w; v.y += v.z * v.x; v.z += v.x * v.y; v.w += v.y * v.z;
   v = v ^ (v >> vec4u(16u));
-  v += v.yzxy * v.wxyz;
+  v.x += v.y * v.w; v.y += v.z * v.x; v.z += v.x * v.y; v.w += v.y * v.z;
   return v;
 }
 `;
