@@ -11,6 +11,7 @@ export {
   openGpu,
   type OperandStorage,
 } from "./device.ts";
+export { type DriverFault, findDriverFaults } from "./driver_faults.ts";
 export { type Axis, axis, Graph, logicalLength, physicalLength, rowsOf, type Tensor } from "./graph.ts";
 export { KernelCache, type ReadyDispatch } from "./kernel.ts";
 export { attention, type AttentionOptions } from "./kernels/attention/mod.ts";

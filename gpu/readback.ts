@@ -87,6 +87,11 @@ export class Readback {
     return same;
   }
 
+  /** Whether reads do without the event loop. */
+  get isEager(): boolean {
+    return this.#eager;
+  }
+
   #copy(source: GPUBuffer, offset: number): void {
     const encoder = this.#gpu.device.createCommandEncoder();
     encoder.copyBufferToBuffer(source, offset, this.#staging, 0, this.size);
