@@ -11,6 +11,11 @@ export interface Recorder {
   sample(line: { step: number; prompt: string; text: string }): void;
   /** Something that happened: a checkpoint, a resumption, a warning. */
   event(line: { type: string; step: number; [key: string]: unknown }): void;
+  /**
+   * Settles when all that was reported is written. Asked for before a checkpoint, which must never know of more than the
+   * lines tell. Left out where a report is written at once.
+   */
+  flush?(): Promise<void>;
   /** Ends the run; nothing is reported after this. */
   finish(status: "completed" | "failed" | "interrupted", summary: Record<string, unknown>): void;
   /** The run's folder, absolute. */
@@ -34,4 +39,18 @@ export interface RunDescription {
   adapter: string;
   /** What was chosen for kernels; a resumed run uses the same. */
   kernel_choices: Record<string, unknown>;
+}
+
+/** Where runs are kept: begins them, goes on with them and finds them. The run tracker of `experiments/` is one. */
+export interface RunStore {
+  /** Begins a run; `warn` gets what cannot be written later. Throws `UserError` if its folder cannot be made. */
+  createRun(description: RunDescription, options?: { warn?: (line: string) => void }): Promise<Recorder>;
+  /** Goes on with a run from a step: lines of later steps are set aside. Throws if another process trains it. */
+  resumeRun(dir: string, step: number, options?: { warn?: (line: string) => void }): Promise<Recorder>;
+  /** What is known of a run. Throws `UserError` if the folder holds none. */
+  readRun(dir: string): Promise<
+    { config_name: string; adapter: string; kernel_choices: Record<string, unknown>; status: string }
+  >;
+  /** Folder of the run that was begun last, of this configuration if one is given. */
+  latestRun(runsDir: string, configName?: string): Promise<string | undefined>;
 }

@@ -1,0 +1,38 @@
+/** Which windows of a split an evaluation looks at. The loss itself is the model's business. */
+
+import type { Dataset, EvaluationBatch, Split } from "../data/mod.ts";
+
+/** Where to evaluate. */
+export interface EvaluationWindows {
+  split: Split;
+  /** Sequences of a batch. */
+  batch_size: number;
+  /** Tokens of a sequence. */
+  max_seq_length: number;
+  /** Batches to look at, spread evenly over the split; all of them when left out. */
+  batches?: number;
+}
+
+/** How many batches `evaluationBatches` gives. */
+export function evaluationBatchCount(dataset: Dataset, windows: EvaluationWindows): number {
+  const targets = Math.max(0, dataset[windows.split].length - 1);
+  const all = Math.ceil(targets / (windows.batch_size * windows.max_seq_length));
+  return Math.min(all, windows.batches ?? all);
+}
+
+/**
+ * The batches of an evaluation, always the same ones: of n batches in all, the chosen k are those with the numbers
+ * floor(i * n / k).
+ */
+export function* evaluationBatches(dataset: Dataset, windows: EvaluationWindows): Generator<EvaluationBatch> {
+  const { split, batch_size, max_seq_length } = windows;
+  const { batches: _all, ...everything } = windows;
+  const all = evaluationBatchCount(dataset, everything);
+  const count = evaluationBatchCount(dataset, windows);
+  let [number, chosen] = [0, 0];
+  for (const batch of dataset.evaluationBatches(split, batch_size, max_seq_length)) {
+    if (number++ !== Math.floor(chosen * all / count)) continue;
+    chosen++;
+    yield batch;
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * How much device memory a training takes, known before any of it is allocated, and whether the machine has it.
+ * Left out: what the driver takes for itself, and the host's side (the corpus and a tensor or two).
+ */
+
+import { humanBytes, UserError } from "../common/mod.ts";
+import { type Gpu, layoutParameters, type Plan, plan, type PlanTarget } from "../gpu/mod.ts";
+import { evaluationGraph, type ModelConfig, parameterSpecs, trainingPlan } from "../models/mod.ts";
+import type { TrainingConfig } from "./config.ts";
+
+/** Bytes of device memory, by what they are for. */
+export interface TrainingMemory {
+  weights: number;
+  gradients: number;
+  /** AdamW's two moments. */
+  moments: number;
+  /** Copies of the weights as textures, on adapters that read those faster. */
+  weight_copies: number;
+  /** What a step keeps between forward and backward pass, with inputs and outputs. */
+  activations: number;
+  /** What an evaluation takes beside. */
+  evaluation: number;
+  total: number;
+}
+
+/**
+ * The memory that a training takes on an adapter. Allocates nothing.
+ *
+ * @throws UserError when a tensor is larger than the adapter's largest buffer.
+ */
+export function trainingMemory(
+  model: ModelConfig,
+  training: TrainingConfig,
+  target: PlanTarget,
+): TrainingMemory {
+  const layout = layoutParameters(parameterSpecs(model), target);
+  const { batch_size: B, max_seq_length: T } = training;
+  const step = trainingPlan(model, training, target);
+  const evaluation = plan(evaluationGraph(model, { B, T, ring: 256 }), target, layout);
+  const parts = {
+    weights: layout.planeBytes,
+    gradients: layout.planeBytes,
+    moments: 2 * layout.planeBytes,
+    weight_copies: layout.mirrorBytes,
+    activations: programBytes(step),
+    evaluation: programBytes(evaluation),
+  };
+  return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) };
+}
+
+function programBytes({ memory }: Plan): number {
+  return memory.activations + memory.inputs + memory.states + memory.outputs;
+}
+
+/**
+ * Refuses a training that a software adapter's machine has no memory for. A GPU does not tell what it has; there,
+ * running out is an error of the first step.
+ *
+ * @param available bytes that are free; what the system says, where it may be asked, by default
+ * @throws UserError with both numbers and what to change
+ */
+export function checkMemory(
+  memory: TrainingMemory,
+  adapter: Pick<Gpu, "profile">,
+  available: number | undefined = availableMemory(),
+): void {
+  if (adapter.profile === "gpu" || available === undefined || memory.total <= available) return;
+  throw new UserError(
+    `training would take ${humanBytes(memory.total)} of memory, this machine has ${
+      humanBytes(available)
+    } free`,
+    { hint: "lower training.batch_size, training.max_seq_length or the model's size" },
+  );
+}
+
+/** Free memory in bytes; undefined where that may not be asked (`--allow-sys=systemMemoryInfo`). */
+function availableMemory(): number | undefined {
+  try {
+    return Deno.systemMemoryInfo().available;
+  } catch {
+    return undefined;
+  }
+}

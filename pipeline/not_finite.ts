@@ -1,0 +1,34 @@
+/** Finding out where a NaN or Infinity came up. */
+
+import { parameters, type TrainableModel } from "../models/mod.ts";
+
+/** A step whose loss or gradient was NaN or Infinity. */
+export interface NotFinite {
+  step: number;
+  loss: number;
+  grad_norm: number;
+  /** The first tensor with such a value, such as `gradient of h.1.mlp.c_fc.weight`. */
+  tensor: string;
+}
+
+/**
+ * The tensor to name: a parameter if one has such a value, for it is the cause; else, in the order of the backward pass,
+ * the first gradient (of the last step that the device worked on), with how many there are.
+ */
+export async function findNotFinite(model: TrainableModel): Promise<string> {
+  const names = parameters(model.config).map(({ name }) => name);
+  for (const name of names) {
+    if (hasNotFinite(await model.store.read(name))) return `parameter ${name}`;
+  }
+  const bad: string[] = [];
+  for (const name of names.toReversed()) {
+    if (hasNotFinite(await model.store.read(name, "gradient"))) bad.push(name);
+  }
+  const [first, ...others] = bad;
+  if (first === undefined) return "loss"; // or the sum of squares overflowed, of gradients that did not
+  return `gradient of ${first}${others.length === 0 ? "" : ` (and of ${others.length} more)`}`;
+}
+
+function hasNotFinite(values: Float32Array): boolean {
+  return values.some((value) => !Number.isFinite(value));
+}

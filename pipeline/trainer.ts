@@ -1,0 +1,401 @@
+/**
+ * The trainer: steps, and between them what is due: lines of metrics, evaluations, samples, checkpoints.
+ *
+ * Steps are handed to the device ahead of their results, at most half a second's work, and nothing waits for a single step.
+ * Whatever decides how training goes on is in the checkpoint, so a run that was stopped or killed at any moment and
+ * goes on from its checkpoint gives bit-identical losses and weights. Left out: opening things (`open_training.ts`), threads
+ * and signals (`train_session.ts`).
+ */
+
+import { UserError } from "../common/mod.ts";
+import type { Dataset } from "../data/mod.ts";
+import type { Gpu, Profiler } from "../gpu/mod.ts";
+import { METRICS_RING, type StepMetrics, type TrainableModel } from "../models/mod.ts";
+import { CheckpointKeeper } from "./checkpoint_keeper.ts";
+import { evaluationBatchCount, evaluationBatches } from "./evaluation.ts";
+import { findNotFinite, type NotFinite } from "./not_finite.ts";
+import { Pace } from "./pace.ts";
+import type { Recorder } from "./recorder.ts";
+import type { RunConfig } from "./run_config.ts";
+import { learningRate } from "./schedule.ts";
+import { TextSampler } from "./text_sampler.ts";
+import type { TrainingState } from "./training_state.ts";
+
+/** Tokens of a sample during training; the one at the end has generation.max_new_tokens. */
+const SHORT_SAMPLE = 120;
+
+/** How training stands, for people. Losses in nats per token, null before the first. */
+export interface TrainingProgress {
+  step: number;
+  max_steps: number;
+  train_loss: number | null;
+  val_loss: number | null;
+  tokens_per_second: number | null;
+  /** What is going on beside steps, such as `evaluation 12/40`. */
+  doing: string | null;
+}
+
+/** How a training ended. Losses in nats per token. */
+export interface TrainingResult {
+  status: "completed" | "interrupted";
+  /** Optimizer steps done. */
+  steps: number;
+  tokens: number;
+  /** Mean of the last interval of steps. */
+  train_loss: number | null;
+  /** Over the whole validation split; when interrupted that of the last evaluation. */
+  val_loss: number | null;
+  /** The evaluation during training with the least loss. */
+  best: { step: number; val_loss: number } | null;
+  early_stopped: boolean;
+  tokens_per_second: number | null;
+  /** Text written at the end. */
+  sample: string | null;
+}
+
+/** What a trainer works on. */
+export interface TrainerOptions {
+  gpu: Gpu;
+  config: RunConfig;
+  dataset: Dataset;
+  /** With the weights and moments of `step`. */
+  model: TrainableModel;
+  /** Steps done. */
+  step: number;
+  state: TrainingState;
+  /** Whether weights and state come from a checkpoint. */
+  resumed: boolean;
+  recorder: Recorder;
+  /** Not 0 asks for an end after the running step; may be shared with another thread. */
+  stop: Int32Array;
+  onProgress?: (progress: TrainingProgress) => void;
+  /** Gets warnings, one line each. */
+  warn?: (line: string) => void;
+  /** A profiler for one step. */
+  profile?: { step: number; profiler: Profiler };
+}
+
+/** Thrown between reading a loss and ending the run. */
+class NotFiniteStep extends Error {
+  constructor(readonly metrics: StepMetrics) {
+    super();
+  }
+}
+
+/** Trains one run, once. */
+export class Trainer {
+  readonly #o: TrainerOptions;
+  readonly #keeper: CheckpointKeeper;
+  readonly #sampler: TextSampler;
+  readonly #pace: Pace;
+  readonly #state: TrainingState;
+  readonly #tokensPerStep: number;
+  #step: number;
+  /** Tokens per second over the last interval. */
+  #rate: number | null = null;
+  #intervalSeconds = 0;
+  #intervalSteps = 0;
+
+  constructor(options: TrainerOptions) {
+    this.#o = options;
+    const { gpu, config, dataset, model, recorder, resumed } = options;
+    const { batch_size, max_seq_length, accumulate_grad_batches, log_interval, keep_checkpoints } =
+      config.training;
+    this.#step = options.step;
+    this.#state = structuredClone(options.state);
+    this.#tokensPerStep = batch_size * max_seq_length * accumulate_grad_batches;
+    // One more step is on its way while results are read.
+    this.#pace = new Pace(Math.min(log_interval, Math.floor(METRICS_RING / accumulate_grad_batches) - 1));
+    this.#sampler = new TextSampler(gpu, model.config, model.store, dataset.tokenizer);
+    this.#keeper = new CheckpointKeeper({
+      model,
+      tokenizer: dataset.tokenizer,
+      recorder,
+      keep: keep_checkpoints,
+      savedStep: resumed ? options.step : undefined,
+      warn: options.warn ?? (() => {}),
+    });
+  }
+
+  /**
+   * Trains to the end or until `stop`, and ends the run's record.
+   *
+   * @throws UserError when a loss or gradient is not finite, the state cannot be saved at the end, or the device fails; the
+   *   run is then recorded as failed.
+   */
+  async run(): Promise<TrainingResult> {
+    const { recorder } = this.#o;
+    try {
+      return await this.#train();
+    } catch (thrown) {
+      const error = thrown instanceof NotFiniteStep ? await this.#diagnose(thrown.metrics) : thrown;
+      recorder.event({ type: "failed", step: this.#step, message: describe(error) });
+      recorder.finish("failed", { ...this.#summary(), error: describe(error) });
+      throw error;
+    } finally {
+      this.#sampler.destroy();
+    }
+  }
+
+  async #train(): Promise<TrainingResult> {
+    await this.#keeper.begin();
+    await this.#pause(); // a run that was stopped may have left something undone
+    while (!this.#isOver && !this.#isStopped) {
+      await this.#advance(this.#nextPause());
+      if (!this.#isStopped) await this.#pause();
+    }
+    if (this.#keeper.savedStep !== this.#step) await this.#save();
+    if (this.#keeper.failure !== undefined) {
+      const { message, file, hint } = this.#keeper.failure;
+      throw new UserError(`the weights of step ${this.#step} could not be saved: ${message}`, {
+        ...(file === undefined ? {} : { file }),
+        ...(hint === undefined ? {} : { hint }),
+      });
+    }
+    return this.#isOver ? await this.#conclude() : this.#interrupted();
+  }
+
+  get #isStopped(): boolean {
+    return Atomics.load(this.#o.stop, 0) !== 0;
+  }
+
+  get #isOver(): boolean {
+    return this.#step >= this.#o.config.training.max_steps || this.#state.early_stopped;
+  }
+
+  /** The next step after which the weights must stand still for something. */
+  #nextPause(): number {
+    const { max_steps, eval_interval, sample_interval, checkpoint_interval } = this.#o.config.training;
+    const nextOf = (interval: number) =>
+      interval === 0 ? max_steps : (Math.floor(this.#step / interval) + 1) * interval;
+    return Math.min(max_steps, ...[eval_interval, sample_interval, checkpoint_interval].map(nextOf));
+  }
+
+  /** Does the steps up to `until`, or until a stop. Their results are all in when this settles. */
+  async #advance(until: number): Promise<void> {
+    const { model } = this.#o;
+    let results: Promise<StepMetrics[]> | undefined;
+    this.#pace.start();
+    while (this.#step < until && !this.#isStopped) {
+      this.#submit(++this.#step);
+      if (results !== undefined) this.#take(await results);
+      results = undefined;
+      const unread = model.unreadSteps;
+      if (unread >= this.#pace.stepsAhead || this.#step === until) {
+        results = model.readMetrics();
+        await null; // lets the reading begin, which waits for the device; its promise settles later, after the next step
+        this.#pace.measure(unread);
+      }
+    }
+    if (results !== undefined) this.#take(await results);
+    const unread = model.unreadSteps;
+    if (unread === 0) return; // else stopped between two readings
+    this.#take(await model.readMetrics());
+    this.#pace.measure(unread);
+  }
+
+  #submit(step: number): void {
+    const { model, dataset, config, profile } = this.#o;
+    const { seed, batch_size, max_seq_length, accumulate_grad_batches: count } = config.training;
+    const micro = Array.from(
+      { length: count },
+      (_, i) => dataset.batch("train", { seed, step: (step - 1) * count + i, batch_size, max_seq_length }),
+    );
+    const profiler = profile?.step === step ? profile.profiler : undefined;
+    model.step(step, learningRate(step - 1, config.training), micro, profiler);
+  }
+
+  /** Takes in the results of steps, in order. */
+  #take(results: StepMetrics[]): void {
+    const { max_steps, log_interval } = this.#o.config.training;
+    const state = this.#state;
+    for (const metrics of results) {
+      if (!Number.isFinite(metrics.loss) || !Number.isFinite(metrics.grad_norm)) {
+        throw new NotFiniteStep(metrics);
+      }
+      state.loss_sum += metrics.loss;
+      state.loss_count++;
+      state.seconds += this.#pace.secondsPerStep;
+      this.#intervalSeconds += this.#pace.secondsPerStep;
+      this.#intervalSteps++;
+      if (metrics.step % log_interval === 0 || metrics.step === max_steps) this.#logInterval(metrics);
+    }
+    this.#progress();
+  }
+
+  /** Writes the line of metrics of the steps since the last one; the loss is their mean, the norm that of the last. */
+  #logInterval({ step, grad_norm }: StepMetrics): void {
+    const state = this.#state;
+    state.train_loss = state.loss_sum / state.loss_count;
+    this.#rate = this.#intervalSteps * this.#tokensPerStep / this.#intervalSeconds;
+    this.#o.recorder.metrics({
+      step,
+      tokens: step * this.#tokensPerStep,
+      train_loss: state.train_loss,
+      learning_rate: learningRate(step - 1, this.#o.config.training),
+      grad_norm,
+      tokens_per_second: this.#rate,
+    });
+    state.loss_sum =
+      state.loss_count =
+      this.#intervalSeconds =
+      this.#intervalSteps =
+        0;
+  }
+
+  /** Does what is due after this step and was not done before: evaluation, sample, checkpoint. */
+  async #pause(): Promise<void> {
+    const { eval_interval, sample_interval, checkpoint_interval } = this.#o.config.training;
+    const state = this.#state;
+    const isDue = (interval: number) => interval > 0 && this.#step > 0 && this.#step % interval === 0;
+    let isBest = false;
+    if (!this.#isOver && isDue(eval_interval) && state.evaluated < this.#step) {
+      isBest = await this.#evaluate();
+    }
+    if (!this.#isOver && !this.#isStopped && isDue(sample_interval) && state.sampled < this.#step) {
+      await this.#sample();
+    }
+    const saved = this.#keeper.savedStep === this.#step;
+    if ((isDue(checkpoint_interval) && !saved) || (isBest && checkpoint_interval > 0)) await this.#save();
+  }
+
+  async #save(): Promise<void> {
+    this.#progress("checkpoint");
+    await this.#keeper.save(this.#step, this.#state);
+  }
+
+  /** Evaluates during training; returns whether the loss is the least so far. A stop leaves it undone. */
+  async #evaluate(): Promise<boolean> {
+    const { eval_batches, early_stopping_patience: patience } = this.#o.config.training;
+    const state = this.#state;
+    const val_loss = await this.#validationLoss(eval_batches);
+    if (val_loss === undefined) return false;
+    state.evaluated = this.#step;
+    state.val_loss = val_loss;
+    this.#o.recorder.metrics({ step: this.#step, tokens: this.#step * this.#tokensPerStep, val_loss });
+    const isBest = state.best === null || val_loss < state.best.val_loss;
+    if (isBest) state.best = { step: this.#step, val_loss };
+    state.worse = isBest ? 0 : state.worse + 1;
+    if (patience !== undefined && state.worse >= patience) {
+      state.early_stopped = true;
+      this.#o.recorder.event({ type: "early_stopped", step: this.#step, best: state.best });
+    }
+    this.#progress();
+    return isBest;
+  }
+
+  /** Mean loss over the validation split or some batches of it; undefined when a stop came first. */
+  async #validationLoss(batches?: number): Promise<number | undefined> {
+    const { dataset, model, config } = this.#o;
+    const { batch_size, max_seq_length } = config.training;
+    const windows = {
+      split: "val" as const,
+      batch_size,
+      max_seq_length,
+      ...(batches === undefined ? {} : { batches }),
+    };
+    const total = evaluationBatchCount(dataset, windows);
+    const { loss } = await model.evaluate(
+      this.#untilStopped(evaluationBatches(dataset, windows)),
+      (done) => this.#progress(`evaluation ${done}/${total}`),
+    );
+    return this.#isStopped ? undefined : loss;
+  }
+
+  *#untilStopped<T>(items: Iterable<T>): Generator<T> {
+    for (const item of items) {
+      if (this.#isStopped) return;
+      yield item;
+    }
+  }
+
+  async #sample(): Promise<void> {
+    const text = await this.#text(SHORT_SAMPLE);
+    if (text === undefined) return;
+    this.#state.sampled = this.#step;
+    this.#o.recorder.sample({ step: this.#step, prompt: this.#o.config.generation.prompt, text });
+  }
+
+  /** Text that the model writes now, the prompt not included; undefined when a stop came first. */
+  #text(most: number): Promise<string | undefined> {
+    const { generation } = this.#o.config;
+    this.#progress("sample");
+    const max_new_tokens = Math.min(most, generation.max_new_tokens);
+    return this.#sampler.write({ ...generation, max_new_tokens }, () => this.#isStopped);
+  }
+
+  /** The end: loss over the whole validation split and a longer sample, all recorded in one go. */
+  async #conclude(): Promise<TrainingResult> {
+    const { recorder, config } = this.#o;
+    const val_loss = await this.#validationLoss();
+    const text = val_loss === undefined ? undefined : await this.#text(config.generation.max_new_tokens);
+    if (val_loss === undefined || text === undefined) return this.#interrupted();
+    this.#state.val_loss = val_loss;
+    const summary = this.#summary();
+    recorder.metrics({ step: this.#step, tokens: summary.tokens, val_loss });
+    recorder.sample({ step: this.#step, prompt: config.generation.prompt, text });
+    recorder.finish("completed", summary);
+    this.#progress();
+    return { status: "completed", ...summary, sample: text };
+  }
+
+  #interrupted(): TrainingResult {
+    const { recorder } = this.#o;
+    recorder.event({ type: "interrupted", step: this.#step });
+    const summary = this.#summary();
+    recorder.finish("interrupted", summary);
+    return { status: "interrupted", ...summary, sample: null };
+  }
+
+  /** Names the tensor in which a value that is not finite came up, and records the step. */
+  async #diagnose(metrics: StepMetrics): Promise<UserError> {
+    const { model, recorder } = this.#o;
+    this.#step = metrics.step;
+    recorder.metrics({
+      step: metrics.step,
+      tokens: metrics.step * this.#tokensPerStep,
+      train_loss: metrics.loss,
+      grad_norm: metrics.grad_norm,
+    });
+    const tensor = await findNotFinite(model);
+    const found: NotFinite = { ...metrics, tensor };
+    recorder.event({
+      type: "not_finite",
+      ...found,
+      loss: String(found.loss),
+      grad_norm: String(found.grad_norm),
+    });
+    const what = Number.isFinite(found.loss)
+      ? `the gradient's norm is ${found.grad_norm}`
+      : `the loss is ${found.loss}`;
+    return new UserError(`step ${found.step}: ${what}; first seen in the ${tensor}`, {
+      hint:
+        "lower training.learning_rate, or lengthen training.warmup_steps; the checkpoints before this step are sound",
+    });
+  }
+
+  #progress(doing: string | null = null): void {
+    const { onProgress, config } = this.#o;
+    const { train_loss, val_loss } = this.#state;
+    onProgress?.({
+      step: this.#step,
+      max_steps: config.training.max_steps,
+      train_loss,
+      val_loss,
+      tokens_per_second: this.#rate,
+      doing,
+    });
+  }
+
+  #summary(): Omit<TrainingResult, "status" | "sample"> {
+    const { train_loss, val_loss, best, early_stopped, seconds } = this.#state;
+    const tokens = this.#step * this.#tokensPerStep;
+    const tokens_per_second = seconds > 0 ? tokens / seconds : null;
+    return { steps: this.#step, tokens, train_loss, val_loss, best, early_stopped, tokens_per_second };
+  }
+}
+
+function describe(error: unknown): string {
+  if (error instanceof UserError) return error.describe();
+  return error instanceof Error ? error.message : String(error);
+}
