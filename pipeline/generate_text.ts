@@ -1,0 +1,99 @@
+/**
+ * Text from a model: prompt in, text out piece by piece, until enough tokens were made or a stop text appeared. Choosing
+ * tokens is the business of `models/`; opening a model from a folder that of `text_model.ts`.
+ */
+
+import { validate } from "../common/mod.ts";
+import type { Tokenizer } from "../data/mod.ts";
+import type { Generator } from "../models/mod.ts";
+import { type GenerationConfig, generationSectionSchema } from "./config.ts";
+
+/** What to write: any keys of the section `generation`; those left out have its defaults. */
+export type TextOptions = Partial<Omit<GenerationConfig, "num_samples">> & {
+  /** Number of the sample among several of one prompt and seed; each is another text. @default 0 */
+  sample?: number;
+  /** Told how the text ended. */
+  onEnd?: (end: TextEnd) => void;
+};
+
+/** How a text ended. */
+export interface TextEnd {
+  /** Tokens that were generated. */
+  tokens: number;
+  /** The stop text that ended it; undefined when max_new_tokens did. */
+  stop: string | undefined;
+}
+
+/**
+ * Writes a text that goes on from a prompt; the prompt itself and the stop text are not in it. Pieces come as soon as
+ * it is certain that they are no beginning of a stop text.
+ *
+ * An empty prompt stands for a new line, since a model needs at least one token to go on from. Characters that the tokenizer
+ * does not know read as its unknown token (see `unknownCharacters`).
+ *
+ * @throws UserError when an option is out of its range, or the model's weights are broken.
+ */
+export async function* generateText(
+  generator: Generator,
+  tokenizer: Tokenizer,
+  options: TextOptions = {},
+): AsyncGenerator<string> {
+  const { sample = 0, onEnd, ...keys } = options;
+  const prompt = keys.prompt === "" ? "\n" : keys.prompt;
+  const config = validate(generationSectionSchema, { ...keys, prompt }, { prefix: ["generation"] });
+  const { held, finish } = holdBack(config.stop);
+  let tokens = 0;
+  for await (const token of generator.generate(tokenizer.encode(config.prompt), { ...config, sample })) {
+    tokens++;
+    const { text, stop } = held(tokenizer.decode([token]));
+    if (text !== "") yield text;
+    if (stop === undefined) continue;
+    onEnd?.({ tokens, stop });
+    return;
+  }
+  const rest = finish();
+  if (rest !== "") yield rest;
+  onEnd?.({ tokens, stop: undefined });
+}
+
+/**
+ * Characters of a text that a tokenizer cannot say, each once, in the order of their first appearance.
+ *
+ * @example
+ * ```ts
+ * import { CharTokenizer } from "../data/mod.ts";
+ * import { unknownCharacters } from "./generate_text.ts";
+ * console.log(unknownCharacters("café ß", CharTokenizer.fromTexts(["a face"]))); // ["é", "ß"]
+ * ```
+ */
+export function unknownCharacters(text: string, tokenizer: Tokenizer): string[] {
+  return [...new Set(text)].filter((character) =>
+    tokenizer.decode(tokenizer.encode(character)) !== character
+  );
+}
+
+/** Passes text on but for what may still become a stop text; the earliest stop text wins, of two there the longer. */
+function holdBack(stops: readonly string[]) {
+  let pending = "";
+  const held = (text: string): { text: string; stop: string | undefined } => {
+    pending += text;
+    const found = stops.map((stop) => ({ stop, at: pending.indexOf(stop) })).filter(({ at }) => at >= 0)
+      .sort((a, b) => a.at - b.at || b.stop.length - a.stop.length)[0];
+    const safe = found?.at ?? pending.length - unfinished(pending, stops);
+    const passed = pending.slice(0, safe);
+    pending = pending.slice(safe);
+    return { text: passed, stop: found?.stop };
+  };
+  return { held, finish: () => pending };
+}
+
+/** Length of the longest end of a text that begins a stop text without completing it. */
+function unfinished(text: string, stops: readonly string[]): number {
+  let longest = 0;
+  for (const stop of stops) {
+    for (let n = Math.min(stop.length - 1, text.length); n > longest; n--) {
+      if (stop.startsWith(text.slice(-n))) longest = n;
+    }
+  }
+  return longest;
+}

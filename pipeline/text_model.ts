@@ -1,0 +1,124 @@
+/**
+ * A model that can write: weights on the device, tokenizer, and the settings it was configured with. Opened from a run's
+ * folder, a checkpoint, or a model that is in memory already.
+ */
+
+import { dirname, join } from "path";
+import { displayPath, exists, type Setting, UserError, userPath } from "../common/mod.ts";
+import { type Tokenizer, tokenizerFromJSON } from "../data/mod.ts";
+import { ensureAdapter, type Gpu, openGpu, type ParameterStore } from "../gpu/mod.ts";
+import { Generator, type LoadedModel, loadModel, loadWeights } from "../models/mod.ts";
+import { generateText, type TextOptions } from "./generate_text.ts";
+import { resolveRunConfig, type RunConfig } from "./run_config.ts";
+
+/** A model as it was found in a folder. */
+export interface FoundModel {
+  loaded: LoadedModel;
+  /** Undefined for a Hugging Face model. */
+  tokenizer: Tokenizer | undefined;
+  /** The run's configuration; the defaults where the model belongs to no run. */
+  config: RunConfig;
+}
+
+/**
+ * Finds and loads a model with its run's configuration.
+ *
+ * @param path a run's folder, a checkpoint's, or a Hugging Face model's; relative ones start where the user stands
+ * @param overrides what `--set` and flags lay over the run's configuration
+ * @throws UserError when there is none, or it is broken.
+ */
+export async function findModel(
+  path: string,
+  overrides: { set?: readonly Setting[]; flags?: Record<string, unknown> } = {},
+): Promise<FoundModel> {
+  const folder = userPath(path);
+  const loaded = await loadModel(folder);
+  const run = [folder, dirname(dirname(loaded.path))].map((dir) => join(dir, "config.yaml"));
+  const own = await exists(run[0]!) ? run[0] : await exists(run[1]!) ? run[1] : undefined;
+  const config = await resolveRunConfig({ configPath: own, ...overrides });
+  return { loaded, tokenizer: tokenizerOf(loaded), config };
+}
+
+function tokenizerOf({ tokenizer, path }: LoadedModel): Tokenizer | undefined {
+  return tokenizer === undefined || tokenizer === null
+    ? undefined
+    : tokenizerFromJSON(tokenizer, displayPath(path));
+}
+
+/** A model on the device, ready to write. `close` or `using` frees it. */
+export class TextModel implements Disposable {
+  readonly tokenizer: Tokenizer;
+  readonly #gpu: Gpu;
+  readonly #store: ParameterStore;
+  readonly #generator: Generator;
+
+  /**
+   * Puts a model on a device and compiles; the device is closed with it.
+   *
+   * @throws UserError when the model has no tokenizer.
+   */
+  constructor(gpu: Gpu, loaded: LoadedModel) {
+    const tokenizer = tokenizerOf(loaded);
+    if (tokenizer === undefined) {
+      throw new UserError("has no tokenizer, so text cannot be turned into tokens", {
+        file: displayPath(loaded.path),
+        hint: "give the folder of a run or a checkpoint made by ChatGoT",
+      });
+    }
+    this.tokenizer = tokenizer;
+    this.#gpu = gpu;
+    this.#store = loadWeights(gpu, loaded.config, loaded.weights);
+    this.#generator = new Generator(gpu, loaded.config, this.#store);
+  }
+
+  /** Opens a device and puts a model on it. */
+  static async open(loaded: LoadedModel): Promise<TextModel> {
+    await ensureAdapter();
+    return new TextModel(await openGpu(), loaded);
+  }
+
+  /** Writes a text, piece by piece; see `generateText`. One text at a time. */
+  generate(options: TextOptions = {}): AsyncGenerator<string> {
+    return generateText(this.#generator, this.tokenizer, options);
+  }
+
+  /** Frees the model and its device. */
+  close(): void {
+    this.#generator.destroy();
+    this.#store.destroy();
+    this.#gpu.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * Lets a model write: pieces of text as they come, the prompt not among them.
+ *
+ * @param model an open model, one in memory (such as `train` returns), or the path of a run or checkpoint. All but
+ *   the first are put on a device for this one text.
+ * @param options keys of the section `generation`; those left out have its defaults, for a path the run's own
+ * @throws UserError when the model is missing, broken or without a tokenizer, or there is no adapter.
+ *
+ * @example
+ * ```ts ignore
+ * import { generate } from "./text_model.ts";
+ * for await (const text of generate("runs/chatgot_tiny_char_20260101_120000", { prompt: "Call me ", top_k: 40 })) {
+ *   console.log(text);
+ * }
+ * ```
+ */
+export async function* generate(
+  model: TextModel | LoadedModel | string,
+  options: TextOptions = {},
+): AsyncGenerator<string> {
+  if (model instanceof TextModel) {
+    yield* model.generate(options);
+    return;
+  }
+  const found = typeof model === "string" ? await findModel(model) : undefined;
+  using open = await TextModel.open(found?.loaded ?? model as LoadedModel);
+  yield* open.generate({ ...found?.config.generation, ...options });
+}
