@@ -2,6 +2,7 @@ import assert from "assert";
 import { backwardKeys, backwardQueries, forward } from "../../gpu/kernels/attention/generate.ts";
 import {
   attentionReference,
+  hash4,
   matrix,
   randomHeads,
   readMatrix,
@@ -13,7 +14,16 @@ import {
 
 const tolerance = 2e-6; // float32 rounding over sums of up to a few hundred terms
 
-type Case = { B: number; T: number; H: number; hd: number; queries: number; keys: number; heads: number };
+type Case = {
+  B: number;
+  T: number;
+  H: number;
+  hd: number;
+  queries: number;
+  keys: number;
+  heads: number;
+  dropout?: number;
+};
 
 const cases: [Case, "texture" | "buffer"][] = [
   [{ B: 1, T: 1, H: 1, hd: 1, queries: 1, keys: 1, heads: 1 }, "buffer"],
@@ -21,7 +31,23 @@ const cases: [Case, "texture" | "buffer"][] = [
   [{ B: 3, T: 17, H: 1, hd: 8, queries: 4, keys: 2, heads: 2 }, "texture"],
   [{ B: 1, T: 65, H: 7, hd: 13, queries: 4, keys: 4, heads: 4 }, "buffer"],
   [{ B: 2, T: 37, H: 2, hd: 32, queries: 2, keys: 3, heads: 1 }, "texture"],
+  [{ B: 2, T: 19, H: 3, hd: 8, queries: 2, keys: 4, heads: 6, dropout: 0.25 }, "buffer"],
+  [{ B: 1, T: 26, H: 2, hd: 12, queries: 4, keys: 2, heads: 1, dropout: 0.1 }, "texture"],
+  [{ B: 2, T: 13, H: 1, hd: 4, queries: 3, keys: 1, heads: 2, dropout: 0.5 }, "texture"],
 ];
+
+const site = 5;
+const step = { seed: 17, index: 23, position: 0 };
+
+/** The dropout factor of (b*H + h, i, j) as the kernels must draw it. */
+function keepOnHost({ T, dropout = 0 }: Case): (headRow: number, i: number, j: number) => number {
+  if (dropout === 0) return () => 1;
+  const last = (step.index ^ Math.imul(step.seed, 2654435769)) >>> 0;
+  return (headRow, i, j) => {
+    const words = hash4([i * Math.ceil(T / 4) + (j >> 2), headRow, site, last]);
+    return words[j & 3]! >= Math.round(dropout * 2 ** 32) ? 1 / (1 - dropout) : 0;
+  };
+}
 
 for (const [c, kind] of cases) {
   Deno.test(`attention forward and backward: ${JSON.stringify(c)} ${kind}`, async () => {
@@ -31,18 +57,18 @@ for (const [c, kind] of cases) {
     try {
       const qkvData = randomHeads(B * T, 3 * H, hd, 1, 2);
       const dyData = randomHeads(B * T, H, hd, 2);
-      const expected = attentionReference(c, qkvData, dyData);
+      const expected = attentionReference(c, qkvData, dyData, keepOnHost(c));
       const qkv = matrix(device, kind, B * T, 3 * H * D, qkvData);
       const dy = matrix(device, kind, B * T, H * D, dyData);
       const y = matrix(device, kind, B * T, H * D);
       const stats = matrix(device, kind, B * H * T, 1);
       const delta = matrix(device, kind, B * H * T, 1);
       const dqkv = matrix(device, kind, B * T, 3 * H * D);
-      const options = { ...c, workgroup: 16 };
+      const options = { dropout: 0, ...c, site, workgroup: 16 };
       run(device, [
-        await ready(device, forward({ ...options, stats: true }), { qkv }, { y, stats }),
-        await ready(device, backwardQueries(options), { qkv, y, dy, stats }, { delta, dqkv }),
-        await ready(device, backwardKeys(options), { qkv, dy, delta }, { dqkv }),
+        await ready(device, forward({ ...options, stats: true }), { qkv }, { y, stats }, step),
+        await ready(device, backwardQueries(options), { qkv, y, dy, stats }, { delta, dqkv }, step),
+        await ready(device, backwardKeys(options), { qkv, dy, delta }, { dqkv }, step),
       ]);
       assert(relativeError(await readMatrix(device, y), expected.y) < tolerance);
       const deltas = (await readMatrix(device, delta)).filter((_, i) => i % 4 < 2);
@@ -56,3 +82,36 @@ for (const [c, kind] of cases) {
     }
   });
 }
+
+Deno.test("attention dropout: the share of kept weights and no mask shared by neighbours", () => {
+  const c = { B: 1, T: 128, H: 1, hd: 1, queries: 1, keys: 1, heads: 1, dropout: 0.1 };
+  const keep = keepOnHost(c);
+  let kept = 0, total = 0, equal = 0;
+  for (let i = 0; i < 128; i++) {
+    for (let j = 0; j < 128; j++) {
+      total++;
+      if (keep(0, i, j) > 0) kept++;
+      if (keep(0, i, j) === keep(1, i, j)) equal++;
+    }
+  }
+  assert(Math.abs(kept / total - 0.9) < 0.01); // 4 standard deviations
+  assert(Math.abs(equal / total - (0.9 * 0.9 + 0.1 * 0.1)) < 0.015);
+});
+
+Deno.test("attention generators refuse sizes and rates that make no sense", () => {
+  const options = {
+    B: 1,
+    T: 4,
+    H: 1,
+    hd: 4,
+    queries: 2,
+    keys: 2,
+    workgroup: 16,
+    heads: 1,
+    dropout: 0,
+    site: 0,
+  };
+  assert.throws(() => backwardQueries({ ...options, T: 0 }), /T must be a positive integer, got 0/);
+  assert.throws(() => backwardKeys({ ...options, keys: 1.5 }), /keys must be a positive integer/);
+  assert.throws(() => forward({ ...options, stats: false, dropout: 1 }), /dropout must be in \[0, 1\)/);
+});

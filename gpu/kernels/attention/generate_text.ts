@@ -52,6 +52,16 @@ export function unroll(count: number, part: (index: number) => string): string {
   return Array.from({ length: count }, (_, index) => part(index)).join("");
 }
 
+/** Text of `part(i, j)` for every i of `rows` and j of `columns`, row by row. */
+export function unroll2(rows: number, columns: number, part: (i: number, j: number) => string): string {
+  return unroll(rows, (i) => unroll(columns, (j) => part(i, j)));
+}
+
+/** `first + index`, held below `T` where the last block would reach beyond it. */
+export function rowWithin(first: string, index: number, block: number, T: number): string {
+  return T % block === 0 ? `${first} + ${index}u` : `min(${first} + ${index}u, ${T - 1}u)`;
+}
+
 /** Query-key pairs that the causal mask leaves in one sequence and head. */
 export const causalPairs = (T: number): number => (T * (T + 1)) / 2;
 
