@@ -14,6 +14,7 @@ export {
 export { DatasetHeader } from "./header.ts";
 export { prepare, type PrepareOptions } from "./prepare.ts";
 export { openDataset } from "./processed.ts";
+export { datasetOfText } from "./text_dataset.ts";
 export { CharTokenizer, UNKNOWN_CHARACTER } from "./tokenizers/char.ts";
 export { tokenizerFromJSON } from "./tokenizers/load.ts";
 export type { Tokenizer, TokenizerJSON } from "./tokenizers/tokenizer.ts";

@@ -1,0 +1,148 @@
+/** The command `chatgot evaluate`: how well a model predicts text that it was not trained on. */
+
+import { basename } from "path";
+import { Command, Option } from "commander";
+import { displayPath, Progress, readText, type Setting, UserError, userPath } from "../../common/mod.ts";
+import { type Dataset, datasetOfText, prepare, type Split, type Tokenizer } from "../../data/mod.ts";
+import { ensureAdapter, openGpu } from "../../gpu/mod.ts";
+import { evaluateModel } from "../evaluate_model.ts";
+import { unknownCharacters } from "../generate_text.ts";
+import type { RunConfig } from "../run_config.ts";
+import { findModel } from "../text_model.ts";
+import { addJsonFlag, addSettingFlag, countFlag } from "./flags.ts";
+
+interface EvaluateFlags {
+  modelPath: string;
+  split: Split;
+  file?: string;
+  batchSize?: number;
+  maxSeqLength?: number;
+  set: Setting[];
+  json?: boolean;
+}
+
+/** The command. */
+export function evaluateCommand(): Command {
+  const command = new Command("evaluate")
+    .description("Measure how well a model predicts a text: loss, perplexity, bits per byte")
+    .requiredOption(
+      "--model-path <folder>",
+      "folder of a run (its newest checkpoint is taken) or of a checkpoint",
+    )
+    .addOption(
+      new Option("--split <split>", "part of the run's corpus, all of which is read").choices([
+        "val",
+        "train",
+      ])
+        .default("val"),
+    )
+    .option("--file <text>", "a text file to evaluate on, and not the run's corpus")
+    .option("--batch-size <count>", "windows at once; the run's when left out", countFlag("batch-size"))
+    .option(
+      "--max-seq-length <tokens>",
+      "tokens of a window; the run's when left out",
+      countFlag("max-seq-length"),
+    )
+    .addHelpText(
+      "after",
+      "\nWindows stand side by side, so that every token but the first is predicted exactly once, from what stands\n" +
+        "before it in its window. Loss is in nats per token.",
+    );
+  return addJsonFlag(addSettingFlag(command)).action(evaluate);
+}
+
+async function evaluate(flags: EvaluateFlags): Promise<void> {
+  const { loaded, tokenizer, config } = await findModel(flags.modelPath, { set: flags.set });
+  if (tokenizer === undefined) {
+    throw new UserError("has no tokenizer, so text cannot be turned into tokens", {
+      file: displayPath(loaded.path),
+      hint: "give the folder of a run or a checkpoint made by ChatGoT",
+    });
+  }
+  loaded.warnings.forEach((warning) => console.error(`warning: ${warning}`));
+  const { n_positions } = loaded.config;
+  const max_seq_length = flags.maxSeqLength ?? Math.min(config.training.max_seq_length, n_positions);
+  if (max_seq_length > n_positions) {
+    throw new UserError(
+      `--max-seq-length ${max_seq_length} is more than the model's n_positions ${n_positions}`,
+    );
+  }
+  const dataset = flags.file === undefined
+    ? await datasetOf(config, tokenizer)
+    : await textFile(flags.file, tokenizer);
+  const split = flags.file === undefined ? flags.split : "val";
+  const batch_size = flags.batchSize ?? config.training.batch_size;
+  await ensureAdapter();
+  const gpu = await openGpu();
+  let bar: Progress | undefined;
+  try {
+    const result = await evaluateModel(gpu, loaded, dataset, {
+      split,
+      batch_size,
+      max_seq_length,
+      progress: (done, total) => {
+        bar ??= new Progress({ label: "evaluate", total, unit: "batch", quiet: flags.json === true });
+        bar.update(done);
+      },
+    });
+    bar?.done();
+    const report = {
+      model_path: displayPath(loaded.path),
+      step: loaded.step ?? null,
+      data: dataset.header.name,
+      split: flags.file === undefined ? split : null,
+      ...result,
+      batch_size,
+      max_seq_length,
+      adapter: gpu.adapter.name,
+    };
+    console.log(flags.json ? JSON.stringify(report) : describe(report));
+  } finally {
+    gpu.close();
+  }
+}
+
+/** The run's corpus in the model's own tokens. */
+async function datasetOf(config: RunConfig, tokenizer: Tokenizer): Promise<Dataset> {
+  const dataset = await prepare(config.data);
+  const same = JSON.stringify(dataset.tokenizer.toJSON()) === JSON.stringify(tokenizer.toJSON());
+  return same ? dataset : await prepare(config.data, {}, { tokenizer }); // the corpus has changed since
+}
+
+async function textFile(path: string, tokenizer: Tokenizer): Promise<Dataset> {
+  const text = await readText(userPath(path));
+  const unknown = unknownCharacters(text, tokenizer);
+  if (unknown.length > 0) {
+    console.error(
+      `note: the model does not know ${unknown.length} of the text's characters: ${list(unknown)}`,
+    );
+  }
+  return datasetOfText(text, tokenizer, basename(path));
+}
+
+/** The first few characters, as JSON shows them. */
+function list(characters: string[]): string {
+  const shown = characters.slice(0, 10).map((character) => JSON.stringify(character)).join(" ");
+  return characters.length > 10 ? `${shown} …` : shown;
+}
+
+function describe(report: {
+  model_path: string;
+  step: number | null;
+  data: string;
+  split: string | null;
+  loss: number;
+  perplexity: number;
+  bits_per_byte: number;
+  tokens: number;
+}): string {
+  return [
+    `model           ${report.model_path}${report.step === null ? "" : `, step ${report.step}`}`,
+    `text            ${report.data}${
+      report.split === null ? "" : `, split ${report.split}`
+    }, ${report.tokens} tokens`,
+    `loss            ${report.loss.toFixed(4)} nats per token`,
+    `perplexity      ${report.perplexity.toFixed(3)}`,
+    `bits per byte   ${report.bits_per_byte.toFixed(4)}`,
+  ].join("\n");
+}
