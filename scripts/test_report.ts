@@ -1,6 +1,7 @@
 /**
  * Reads the JUnit report of `deno test` and prints `N passed, N failed` (and `, N skipped` where some were). Exits with
- * 1 if a test failed or was skipped, or if none ran: `deno run --allow-read scripts/test_report.ts report.xml`.
+ * 1 if a test failed or was skipped, or if none ran: `deno run --allow-read scripts/test_report.ts report.xml $?`. The
+ * exit status of `deno test` is wanted since a file that fails before its tests begin is not in the report.
  */
 
 /** How many tests ended how; steps of a test count as tests. */
@@ -33,7 +34,10 @@ export function countTests(xml: string): TestCounts {
 }
 
 if (import.meta.main) {
-  const { passed, failed, skipped } = countTests(await Deno.readTextFile(Deno.args[0] ?? "report.xml"));
+  const [report = "report.xml", status = "0"] = Deno.args;
+  const counts = countTests(await Deno.readTextFile(report));
+  if (status !== "0" && counts.failed === 0) counts.failed = 1;
+  const { passed, failed, skipped } = counts;
   console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
   if (passed === 0 || failed > 0 || skipped > 0) Deno.exit(1);
 }
