@@ -187,15 +187,19 @@ function shape(mode: MatmulMode, M: number, N: number, K: number): MatmulSpec {
   return mode === "TN" ? { mode, M: up(M), N: up(N), K } : { mode, M, N: up(N), K: up(K) };
 }
 
-/** Calls `body` with a device of its own. */
-async function withDevice(body: (device: GPUDevice) => Promise<void>) {
+/** Calls `body` with a device of its own and its subgroup size, 0 where that is unknown or varies. */
+async function withDevice(body: (device: GPUDevice, lanes: number) => Promise<void>) {
   const adapter = await navigator.gpu.requestAdapter();
   assert.ok(adapter, "no WebGPU adapter");
-  const device = await adapter.requestDevice();
+  const subgroups = ["subgroups" as GPUFeatureName]; // granted by wgpu though Deno does not list it
+  const device = await adapter.requestDevice({ requiredFeatures: subgroups }).catch(() => undefined);
+  const info = adapter.info as GPUAdapterInfo & { subgroupMinSize: number; subgroupMaxSize: number };
+  const lanes = device && info.subgroupMinSize === info.subgroupMaxSize ? info.subgroupMinSize : 0;
+  const opened = device ?? await adapter.requestDevice();
   try {
-    await body(device);
+    await body(opened, lanes);
   } finally {
-    device.destroy();
+    opened.destroy();
   }
 }
 
@@ -227,6 +231,30 @@ Deno.test("generateMatmul() direct form takes any tile, unroll, block and workgr
         await check(device, { spec: shape(mode, 35, 77, 29), tile, storage: "texture" });
       }
     }
+  });
+});
+
+Deno.test("generateMatmul() broadcast form agrees with float64 on odd shapes, where subgroups are of one size", async () => {
+  await withDevice(async (device, lanes) => {
+    if (lanes === 0) return;
+    const tile: MatmulTile = { ...DIRECT, form: "broadcast", workgroup: [lanes, 1] };
+    const variants: MatmulTile[] = [
+      { ...tile, tile_m: 16, block: [2, 8] },
+      { ...tile, tile_m: 32, tile_n: 4, block: [2, 4], k_unroll: 8, workgroup: [lanes, 2] },
+    ];
+    for (const mode of MODES) {
+      for (const [M, N, K] of [[1, 1, 1], [17, 129, 67], [129, 12, 31], [33, 260, 4]] as const) {
+        await check(device, { spec: shape(mode, M, N, K), tile, storage: "texture" });
+      }
+      for (const variant of variants) {
+        await check(device, { spec: shape(mode, 67, 141, 45), tile: variant, storage: "buffer" });
+      }
+      await check(device, { spec: { ...shape(mode, 19, 21, 77), splits: 3 }, tile, storage: "texture" });
+    }
+    const summed = { ...shape("TN", 20, 76, 53), row_sum_b: true };
+    await check(device, { spec: summed, tile, storage: "texture" });
+    const viewed = { ...shape("NN", 50, 20, 12), dynamic_rows: true };
+    await check(device, { spec: viewed, tile, storage: "texture", view: { first: 13, rows: 26 } });
   });
 });
 

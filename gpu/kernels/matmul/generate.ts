@@ -9,6 +9,7 @@
  * - `view.rows: u32` with `dynamic_rows`.
  */
 
+import { broadcastMatmul } from "./broadcast.ts";
 import { directMatmul } from "./direct.ts";
 import { sharedMatmul } from "./shared.ts";
 import type { MatmulKernel, MatmulSpec, MatmulTile } from "./spec.ts";
@@ -41,11 +42,12 @@ export function generateMatmul(spec: MatmulSpec, tile: MatmulTile): MatmulKernel
   demand(N % 4 === 0, "N must be a multiple of 4");
   demand((alongK ? K : M) % 4 === 0, `${alongK ? "K" : "M"} must be a multiple of 4`);
   demand(tile.tile_n % 4 === 0, "tile_n must be a multiple of 4");
-  demand((alongK && tile.form === "direct") || tile.tile_m % 4 === 0, "tile_m must be a multiple of 4");
-  demand((!alongK && tile.form === "direct") || tile.k_unroll % 4 === 0, "k_unroll must be a multiple of 4");
+  demand((alongK && tile.form !== "shared") || tile.tile_m % 4 === 0, "tile_m must be a multiple of 4");
+  demand((!alongK && tile.form !== "shared") || tile.k_unroll % 4 === 0, "k_unroll must be a multiple of 4");
   demand((tile.block?.[1] ?? 4) % 4 === 0, "block columns must be a multiple of 4");
   demand(!spec.row_sum_b || mode === "TN", "row_sum_b needs mode TN");
   demand(!spec.dynamic_rows || alongK, "dynamic_rows needs mode NN or NT");
   demand(K / tile.k_unroll / (spec.splits ?? 1) < MAX_TRIPS, "too many loop trips: raise k_unroll or splits");
-  return tile.form === "direct" ? directMatmul(spec, tile) : sharedMatmul(spec, tile);
+  const form = { direct: directMatmul, broadcast: broadcastMatmul, shared: sharedMatmul }[tile.form];
+  return form(spec, tile);
 }

@@ -30,8 +30,12 @@ export interface MatmulSpec {
 
 /** A variant of the kernel: what a tuner may choose. */
 export interface MatmulTile {
-  /** `direct`: operands straight into registers; `shared`: staged in workgroup memory, for real GPUs. */
-  form: "direct" | "shared";
+  /**
+   * - `direct`: operands straight into registers;
+   * - `broadcast`: A by one load a subgroup and shuffles; needs the feature `subgroups`, workgroup x = subgroup size;
+   * - `shared`: operands staged in workgroup memory, for real GPUs.
+   */
+  form: "direct" | "broadcast" | "shared";
   /** Rows of C per invocation (a multiple of 4 for TN and for `shared`). */
   tile_m: number;
   /** Columns of C per invocation, a multiple of 4. */
@@ -40,7 +44,7 @@ export interface MatmulTile {
   k_unroll: number;
   /** Invocations of a workgroup, x and y. */
   workgroup: [number, number];
-  /** `direct` only: rows and columns of C that finish a trip's K before the next such block starts. @default the tile */
+  /** Not for `shared`: rows and columns of C that finish a trip's K before the next such block starts. @default the tile */
   block?: [number, number];
 }
 
