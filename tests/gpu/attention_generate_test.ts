@@ -1,5 +1,12 @@
 import assert from "assert";
-import { backwardKeys, backwardQueries, forward } from "../../gpu/kernels/attention/generate.ts";
+import {
+  backwardKeys,
+  backwardQueries,
+  cachedAppend,
+  cachedSplit,
+  cachedTile,
+  forward,
+} from "../../gpu/kernels/attention/generate.ts";
 import {
   attentionReference,
   hash4,
@@ -76,6 +83,52 @@ for (const [c, kind] of cases) {
       assert(relativeError(deltas.filter((_, i) => i % 2 === 0), lse2) < tolerance);
       assert(relativeError(deltas.filter((_, i) => i % 2 === 1), expected.delta) < 2 * tolerance);
       assert(relativeError(await readMatrix(device, dqkv), expected.dqkv) < 2 * tolerance);
+      assert.deepEqual(errors, []);
+    } finally {
+      device.destroy();
+    }
+  });
+}
+
+/** Generation: a prompt of `prompt` tokens, then one at a time, against attention over the whole sequence. */
+for (
+  const { kind, prompt, B, H, hd, T, workgroup } of [
+    { kind: "buffer", prompt: 5, B: 2, H: 3, hd: 6, T: 9, workgroup: 16 },
+    { kind: "texture", prompt: 33, B: 1, H: 2, hd: 8, T: 37, workgroup: 4 },
+    { kind: "texture", prompt: 70, B: 1, H: 1, hd: 5, T: 72, workgroup: 32 },
+  ] as const
+) {
+  Deno.test(`attention over a cache: prompt ${prompt}, then one at a time to ${T}, ${kind}`, async () => {
+    const D = Math.ceil(hd / 4);
+    const T_max = T;
+    const { device, errors } = await testDevice();
+    try {
+      const data = randomHeads(B * T, 3 * H, hd, 3, 2);
+      const expected = attentionReference({ B, T, H, hd }, data, new Float32Array(B * T * H * D * 4)).y;
+      const nan = new Float32Array(B * T_max * H * D * 4).fill(NaN); // rows never appended must never be read
+      const k_cache = matrix(device, kind, B * T_max, H * D, nan);
+      const v_cache = matrix(device, kind, B * T_max, H * D, nan);
+      const width = 3 * H * D * 4;
+      for (let position = 0; position < T; position += position === 0 ? prompt : 1) {
+        const N = position === 0 ? prompt : 1;
+        const rows = Array.from({ length: B * N }, (_, r) => Math.floor(r / N) * T + position + r % N);
+        const now = new Float32Array(B * N * width);
+        rows.forEach((row, r) => now.set(data.subarray(row * width, (row + 1) * width), r * width));
+        const qkv = matrix(device, kind, B * N, 3 * H * D, now);
+        const y = matrix(device, kind, B * N, H * D);
+        const shape = { B, N, T_max, H, hd, workgroup };
+        const attend = N === 1
+          ? cachedSplit({ ...shape, keys: 2 })
+          : cachedTile({ ...shape, queries: 4, keys: 2, heads: B * H });
+        const at = { ...step, position };
+        run(device, [
+          await ready(device, cachedAppend(shape), { qkv }, { k_cache, v_cache }, at),
+          await ready(device, attend, { qkv, k_cache, v_cache }, { y }, at),
+        ]);
+        const got = await readMatrix(device, y);
+        const want = rows.flatMap((row) => [...expected.subarray(row * H * D * 4, (row + 1) * H * D * 4)]);
+        assert(relativeError(got, want) < tolerance, `position ${position}`);
+      }
       assert.deepEqual(errors, []);
     } finally {
       device.destroy();

@@ -37,6 +37,17 @@ export type SoftmaxStep = {
   keep?: ((q: number) => string) | undefined;
 };
 
+/** Text that loads a query, scaled for scores in base 2, and starts its maximum, sum and output. */
+export function startSoftmax(q: number, D: number, hd: number, row: string, col: string): string {
+  return `  var m${q} = -1e30;\n  var l${q} = 0.0;\n` +
+    unroll(
+      D,
+      (d) =>
+        `  let q${q}_${d} = load_qkv(${row}, ${col} + ${d}u) * ${Math.LOG2E / Math.sqrt(hd)};\n` +
+        `  var o${q}_${d} = vec4f(0.0);\n`,
+    );
+}
+
 /**
  * Text that takes the next `keys` keys into the running maximum `m`, sum `l` and output `o` of each owned
  * query.
@@ -88,11 +99,7 @@ export function forward(options: ForwardOptions): AttentionKernel {
 `;
   for (let q = 0; q < queries; q++) {
     body += `  let query${q} = first_row + ${rowWithin("q0", q, queries, T)};\n`;
-    body += `  var m${q} = -1e30;\n  var l${q} = 0.0;\n`;
-    for (let d = 0; d < D; d++) {
-      body += `  let q${q}_${d} = load_qkv(query${q}, qcol + ${d}u) * ${Math.LOG2E / Math.sqrt(hd)};\n`;
-      body += `  var o${q}_${d} = vec4f(0.0);\n`;
-    }
+    body += startSoftmax(q, D, hd, `query${q}`, "qcol");
   }
   body += `  for (var j = 0u; j <= last; j += ${keys}u) {\n`;
   body += unroll(keys, (k) => `    let row${k} = first_row + ${rowWithin("j", k, keys, T)};\n`);

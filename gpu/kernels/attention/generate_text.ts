@@ -65,6 +65,15 @@ export function rowWithin(first: string, index: number, block: number, T: number
 /** Query-key pairs that the causal mask leaves in one sequence and head. */
 export const causalPairs = (T: number): number => (T * (T + 1)) / 2;
 
+/** @throws RangeError when one of the named values is not a positive integer */
+export function requirePositive(values: Record<string, number>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (!Number.isInteger(value) || value < 1) {
+      throw new RangeError(`attention: ${name} must be a positive integer, got ${value}`);
+    }
+  }
+}
+
 const maxWorkgroupsPerDimension = 65535;
 
 /** A dispatch of at least `count` workgroups with no dimension over WebGPU's 65535. */
@@ -89,11 +98,7 @@ export function perBlock(
 ): { code: string; workgroups: { x: number; y: number; z: number } } {
   const { B, T, H, hd } = shape;
   const { queries, keys, workgroup } = tiles;
-  for (const [name, value] of Object.entries({ B, T, H, hd, queries, keys, workgroup, heads: tiles.heads })) {
-    if (!Number.isInteger(value) || value < 1) {
-      throw new RangeError(`attention: ${name} must be a positive integer, got ${value}`);
-    }
-  }
+  requirePositive({ B, T, H, hd, queries, keys, workgroup, heads: tiles.heads });
   const rows = B * H;
   const heads = Math.min(tiles.heads, rows);
   const total = Math.ceil(rows / heads) * heads * blocks;

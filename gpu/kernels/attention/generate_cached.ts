@@ -1,0 +1,169 @@
+/**
+ * Attention over a key-value cache, for generation: one kernel appends the new tokens' keys and values, one attends.
+ *
+ * The caches hold [B*T_max, H*D] vec4s; the new tokens stand at `step.position` onwards, a uniform that the caller
+ * declares. Rows that were never appended are never read.
+ */
+
+import { onlineSoftmaxStep, startSoftmax } from "./generate_forward.ts";
+import {
+  type AttentionKernel,
+  type AttentionTiles,
+  foldWorkgroups,
+  headColumns,
+  perBlock,
+  requirePositive,
+  unroll,
+} from "./generate_text.ts";
+
+/** Shape of one step of generation. */
+export type CachedShape = {
+  /** Sequences in the batch. */
+  B: number;
+  /** New tokens of each sequence. */
+  N: number;
+  /** Tokens that the cache holds of each sequence. */
+  T_max: number;
+  /** Heads. */
+  H: number;
+  /** True width of a head. */
+  hd: number;
+};
+
+/**
+ * Append kernel. Reads `qkv` [B*N, 3*H*D]; writes rows b*T_max + step.position + n of `k_cache` and `v_cache`
+ * [B*T_max, H*D]. Tokens beyond T_max are dropped.
+ *
+ * @throws RangeError when a size is not a positive integer
+ */
+export function cachedAppend(options: CachedShape & { workgroup: number }): AttentionKernel {
+  const { B, N, T_max, H, hd, workgroup } = options;
+  requirePositive({ B, N, T_max, H, hd, workgroup });
+  const cols = H * headColumns(hd);
+  const total = B * N * cols;
+  const workgroups = foldWorkgroups(Math.ceil(total / workgroup));
+  const code = `
+@compute @workgroup_size(${workgroup})
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let id = (wg.y * ${workgroups.x}u + wg.x) * ${workgroup}u + lane;
+  let row = id / ${cols}u;
+  let col = id % ${cols}u;
+  let t = step.position + row % ${N}u;
+  if (id < ${total}u && t < ${T_max}u) {
+    let to = row / ${N}u * ${T_max}u + t;
+    store_k_cache(to, col, load_qkv(row, ${cols}u + col));
+    store_v_cache(to, col, load_qkv(row, ${2 * cols}u + col));
+  }
+}
+`;
+  return { code, workgroups, flops: 0, bytes: 4 * 16 * total };
+}
+
+/**
+ * Attention for many new tokens (a prompt): each invocation owns a few of them and runs over the cache. Reads `qkv`
+ * [B*N, 3*H*D] for the queries, `k_cache` and `v_cache` [B*T_max, H*D] after `cachedAppend`; writes `y` [B*N, H*D].
+ *
+ * @throws RangeError when a size or tile is not a positive integer
+ */
+export function cachedTile(options: CachedShape & AttentionTiles): AttentionKernel {
+  const { B, N, T_max, H, hd, queries, keys } = options;
+  requirePositive({ T_max });
+  const D = headColumns(hd);
+  let body = `  let q0 = block * ${queries}u;
+  let last = min(step.position + min(q0 + ${queries - 1}u, ${N - 1}u), ${T_max - 1}u);
+  let first_cached = (head_row / ${H}u) * ${T_max}u;
+  let col = h * ${D}u;
+`;
+  for (let q = 0; q < queries; q++) {
+    body += `  let row_q${q} = first_row + min(q0 + ${q}u, ${N - 1}u);\n`;
+    body += `  let seen${q} = step.position + q0 + ${q}u;\n`;
+    body += startSoftmax(q, D, hd, `row_q${q}`, "col");
+  }
+  body += `  for (var j = 0u; j <= last; j += ${keys}u) {\n`;
+  body += unroll(keys, (k) => `    let row${k} = first_cached + min(j + ${k}u, last);\n`);
+  body += onlineSoftmaxStep({
+    queries,
+    keys,
+    D,
+    loadKey: (k, d) => `load_k_cache(row${k}, col + ${d}u)`,
+    loadValue: (k, d) => `load_v_cache(row${k}, col + ${d}u)`,
+    visible: (q, k) => `j + ${k}u <= min(last, seen${q})`,
+  });
+  body += `  }\n`;
+  for (let q = 0; q < queries; q++) {
+    body += `  if (live && q0 + ${q}u < ${N}u) {\n    let norm${q} = 1.0 / l${q};\n`;
+    body += unroll(D, (d) => `    store_y(row_q${q}, col + ${d}u, o${q}_${d} * norm${q});\n`);
+    body += `  }\n`;
+  }
+  const shape = { B, T: N, H, hd };
+  return { ...perBlock(shape, options, Math.ceil(N / queries), true, body), ...cachedCost(options) };
+}
+
+/**
+ * Attention for a few new tokens (generation): a workgroup owns one query, its invocations take every
+ * `workgroup`-th key each, `keys` at a time, and their partial softmaxes are merged in shared memory. Reads and writes
+ * what `cachedTile` does.
+ *
+ * @param options `workgroup` must be a power of two
+ * @throws RangeError when a size or tile is not a positive integer
+ */
+export function cachedSplit(options: CachedShape & { keys: number; workgroup: number }): AttentionKernel {
+  const { B, N, T_max, H, hd, keys, workgroup } = options;
+  requirePositive({ B, N, T_max, H, hd, keys, workgroup });
+  if ((workgroup & (workgroup - 1)) !== 0) {
+    throw new RangeError(`attention: workgroup must be a power of two, got ${workgroup}`);
+  }
+  const D = headColumns(hd);
+  const half = Math.max(1, workgroup / 2);
+  const total = B * H * N;
+  const workgroups = foldWorkgroups(total);
+  const step = onlineSoftmaxStep({
+    queries: 1,
+    keys,
+    D,
+    loadKey: (k, d) => `load_k_cache(row${k}, col + ${d}u)`,
+    loadValue: (k, d) => `load_v_cache(row${k}, col + ${d}u)`,
+    visible: (_, k) => `j + ${k * workgroup}u <= last`,
+  });
+  const code = `
+var<workgroup> shared_o: array<vec4f, ${half * D}>;
+var<workgroup> shared_ml: array<vec2f, ${half}>;
+
+@compute @workgroup_size(${workgroup})
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let slot = min(wg.y * ${workgroups.x}u + wg.x, ${total - 1}u);
+  let h = slot % ${H}u;
+  let row = slot / ${H}u;
+  let first_cached = row / ${N}u * ${T_max}u;
+  let last = min(step.position + row % ${N}u, ${T_max - 1}u);
+  let col = h * ${D}u;
+${startSoftmax(0, D, hd, "row", "col")}  for (var j = lane; j <= last; j += ${keys * workgroup}u) {
+${unroll(keys, (k) => `    let row${k} = first_cached + min(j + ${k * workgroup}u, last);\n`)}${step}  }
+  for (var s = ${workgroup / 2}u; s > 0u; s = s / 2u) {
+    if (lane >= s && lane < 2u * s) {
+      shared_ml[lane - s] = vec2f(m0, l0);
+${unroll(D, (d) => `      shared_o[(lane - s) * ${D}u + ${d}u] = o0_${d};\n`)}    }
+    workgroupBarrier();
+    if (lane < s) {
+      let other = shared_ml[lane];
+      let n = max(m0, other.x);
+      let mine = exp2(m0 - n);
+      let theirs = exp2(other.x - n);
+      m0 = n;
+      l0 = l0 * mine + other.y * theirs;
+${unroll(D, (d) => `      o0_${d} = o0_${d} * mine + shared_o[lane * ${D}u + ${d}u] * theirs;\n`)}    }
+    workgroupBarrier();
+  }
+  if (lane == 0u) {
+    let norm = 1.0 / l0;
+${unroll(D, (d) => `    store_y(row, col + ${d}u, o0_${d} * norm);\n`)}  }
+}
+`;
+  return { code, workgroups, ...cachedCost(options) };
+}
+
+/** Cost with a full cache. */
+function cachedCost({ B, N, T_max, H, hd }: CachedShape): { flops: number; bytes: number } {
+  const cols = H * headColumns(hd);
+  return { flops: 4 * hd * B * H * N * T_max, bytes: 16 * cols * B * (2 * N + 2 * T_max) };
+}
