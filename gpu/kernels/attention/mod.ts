@@ -6,6 +6,7 @@
 import { type Axis, axis, logicalLength, rowsOf, type Tensor } from "../../graph.ts";
 import type { Op } from "../../op.ts";
 import type { Arg, KernelSpec } from "../../lower.ts";
+import { RANDOM_WGSL } from "../random.ts";
 import {
   type AttentionKernel,
   type AttentionShape,
@@ -43,7 +44,8 @@ const write = (name: string, tensor: Tensor): Arg => ({ name, tensor, access: "w
 /** What a generated kernel becomes. */
 function kernelSpec(kernel: AttentionKernel): Pick<KernelSpec, "body" | "workgroups" | "flops"> {
   const { x, y, z } = kernel.workgroups;
-  return { body: kernel.code, workgroups: [x, y, z], flops: kernel.flops };
+  const prelude = kernel.code.includes("random4(") ? RANDOM_WGSL : "";
+  return { body: prelude + kernel.code, workgroups: [x, y, z], flops: kernel.flops };
 }
 
 const attentionOp: Op = {
@@ -58,7 +60,7 @@ const attentionOp: Op = {
       node,
       label: "attention",
       args: [read("qkv", qkv), write("y", y), ...(keep ? [write("stats", stats)] : [])],
-      ...kernelSpec(forward({ B, T, H, hd, ...({ dropout, site } as {}), ...tiles, stats: keep })),
+      ...kernelSpec(forward({ B, T, H, hd, dropout, site, ...tiles, stats: keep })),
     });
   },
   backward(node, [dy]) {
