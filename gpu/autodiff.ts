@@ -6,7 +6,7 @@
  */
 
 import type { Tensor } from "./graph.ts";
-import { add } from "./kernels/elementwise/mod.ts";
+import { add, identity } from "./kernels/elementwise/mod.ts";
 
 /** Options of `gradients`. */
 export interface GradientOptions {
@@ -41,10 +41,14 @@ export function gradients(loss: Tensor, parameters: Tensor[], options: GradientO
     });
   }
 
+  const read = new Set(graph.nodes.flatMap((node) => node.inputs));
   for (const parameter of parameters) {
     const list = contributions.get(parameter);
     if (list === undefined) throw new Error(`parameter ${parameter.name} does not reach the loss`);
-    list.forEach((gradient, k) => {
+    list.forEach((contribution, k) => {
+      const own = contribution.node !== undefined && contribution.target === undefined &&
+        !read.has(contribution);
+      const gradient = own ? contribution : identity(contribution); // of `add`, say, both gradients are one tensor
       gradient.target = parameter;
       gradient.accumulate = options.accumulate === true || k > 0;
     });

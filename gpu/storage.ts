@@ -4,6 +4,8 @@
  * (on llvmpipe twice as fast to read), and matrices cut into several bindings where the adapter's binding limit is small.
  */
 
+import { UserError } from "../common/mod.ts";
+
 /** A matrix as seen by kernels. */
 export type Storage = TextureStorage | BufferStorage;
 
@@ -37,13 +39,20 @@ export function textureStorage(rows: number, cols: number, maxSide: number): Tex
   return width > maxSide ? undefined : { kind: "texture", rows, cols, width, height };
 }
 
-/** The buffer that holds a matrix of `rows` × `cols` vec4s, cut where `maxBinding` bytes a binding ask for it. */
+/**
+ * The buffer that holds a matrix of `rows` × `cols` vec4s, cut where `maxBinding` bytes a binding ask for it.
+ *
+ * @throws UserError when not even 16 rows fit a binding
+ */
 export function bufferStorage(rows: number, cols: number, pitch: number, maxBinding: number): BufferStorage {
   const rowBytes = pitch * 16;
   if (rows * rowBytes <= maxBinding) return { kind: "buffer", rows, cols, pitch, sliceRows: rows };
-  const sliceRows = Math.floor(maxBinding / rowBytes / 64) * 64; // offsets stay multiples of 256 bytes
+  const sliceRows = Math.floor(maxBinding / rowBytes / 16) * 16; // offsets stay multiples of 256 bytes
   if (sliceRows === 0) {
-    throw new Error(`a row of ${rowBytes} bytes exceeds the binding limit of ${maxBinding} bytes`);
+    throw new UserError(
+      `a matrix has rows of ${rowBytes} bytes: 16 of them exceed the adapter's binding limit of ${maxBinding} bytes`,
+      { hint: "choose a smaller vocab_size or n_embd for this adapter" },
+    );
   }
   return { kind: "buffer", rows, cols, pitch, sliceRows };
 }

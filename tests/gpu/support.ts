@@ -1,42 +1,62 @@
-/** What the engine's tests share: a device per operand storage, and running a graph over given parameters once. */
+/** What the engine's tests share: the ways of holding operands, running a graph once, and comparing to rounding. */
 
+import assert from "assert";
 import {
   type Gpu,
-  Graph,
   type GpuOptions,
+  gradients,
+  type Graph,
   KernelCache,
-  logicalLength,
   openGpu,
   ParameterStore,
   plan,
   Program,
+  rowsOf,
   type StepValues,
   type Tensor,
 } from "../../gpu/mod.ts";
-import { normal } from "../../common/mod.ts";
+import type { Op } from "../../gpu/op.ts";
+import { normal, randomInt } from "../../common/mod.ts";
 
 /** Deterministic normal numbers. */
-export function randomMatrix(rows: number, cols: number, stream: number, scale = 1): Float32Array<ArrayBuffer> {
+export function randomMatrix(
+  rows: number,
+  cols: number,
+  stream: number,
+  scale = 1,
+): Float32Array<ArrayBuffer> {
   return new Float32Array(rows * cols).map((_, i) => scale * normal(7, stream, i));
 }
 
-/** The ways of holding operands that every kernel is tested with. */
+/** Deterministic ids below `limit`. */
+export function randomIds(length: number, stream: number, limit: number): Uint32Array<ArrayBuffer> {
+  return new Uint32Array(length).map((_, i) => randomInt(7, stream, i, limit));
+}
+
+/** The ways of holding operands, and the families of kernels, that every op is tested with. */
 export const OPERANDS: { name: string; options: GpuOptions }[] = [
   { name: "textures", options: { operands: "texture" } },
+  { name: "textures, folded", options: { operands: "texture", maxTextureSide: 64, profile: "llvmpipe256" } },
   { name: "buffers", options: { operands: "buffer" } },
   { name: "buffers, GPU kernels", options: { operands: "buffer", profile: "gpu" } },
   { name: "buffers in slices", options: { operands: "buffer", maxBindingBytes: 16384 } },
 ];
 
 /** Opens a device, runs `body`, and closes it whatever happens. */
-export async function withGpu(options: GpuOptions, body: (gpu: Gpu) => Promise<void>): Promise<void> {
+export async function withGpu<T>(options: GpuOptions, body: (gpu: Gpu) => Promise<T>): Promise<T> {
   const gpu = await openGpu(options);
   try {
-    await body(gpu);
+    const result = await body(gpu);
     gpu.check();
+    return result;
   } finally {
     gpu.close();
   }
+}
+
+/** Registers a test for each of `OPERANDS`. */
+export function testOperands(name: string, body: (gpu: Gpu) => Promise<void>): void {
+  for (const mode of OPERANDS) Deno.test(`${name}: ${mode.name}`, () => withGpu(mode.options, body));
 }
 
 /** Inputs and parameters of a run, by name. */
@@ -46,34 +66,105 @@ export interface RunValues {
   step?: StepValues;
 }
 
+/** What a run gave, by name. */
+export interface RunResult {
+  outputs: Record<string, Float32Array>;
+  gradients: Record<string, Float32Array>;
+}
+
 /** Runs a graph once; returns its outputs and the gradients of its parameters. */
-export async function runGraph(
-  gpu: Gpu,
-  graph: Graph,
-  values: RunValues,
-): Promise<{ outputs: Record<string, Float32Array>; gradients: Record<string, Float32Array> }> {
+export async function runGraph(gpu: Gpu, graph: Graph, values: RunValues): Promise<RunResult> {
+  const opened = openGraph(gpu, graph, values.parameters);
+  try {
+    return await opened.run(values);
+  } finally {
+    opened.close();
+  }
+}
+
+/** A graph on the device, to be run more than once. */
+export function openGraph(gpu: Gpu, graph: Graph, parameters: Record<string, Float32Array>): {
+  program: Program;
+  store: ParameterStore;
+  kernels: KernelCache;
+  run(values: Omit<RunValues, "parameters">): Promise<RunResult>;
+  close(): void;
+} {
   const specs = graph.tensors.filter((t) => t.kind === "parameter")
     .map((t) => ({ name: t.name, rows: t.rows, cols: t.cols, decay: true }));
   const store = new ParameterStore(gpu, specs, { training: true });
-  for (const { name } of specs) store.write(name, values.parameters[name]!);
+  for (const { name } of specs) store.write(name, parameters[name]!);
   store.syncMirrors();
-  const program = new Program(gpu, plan(graph, gpu, store.layout), store, new KernelCache(gpu));
-  for (const [name, data] of Object.entries(values.inputs ?? {})) program.write(name, data);
-  program.setStep(values.step ?? {});
-  program.run();
-  const outputs: Record<string, Float32Array> = {};
-  for (const name of graph.outputs.keys()) outputs[name] = await program.read(name);
-  const gradients: Record<string, Float32Array> = {};
-  for (const { name } of specs) gradients[name] = await store.read(name, "gradient");
-  program.destroy();
-  store.destroy();
-  gpu.check();
-  return { outputs, gradients };
+  const kernels = new KernelCache(gpu);
+  const program = new Program(gpu, plan(graph, gpu, store.layout), store, kernels);
+  const run = async (values: Omit<RunValues, "parameters">): Promise<RunResult> => {
+    for (const [name, data] of Object.entries(values.inputs ?? {})) program.write(name, data);
+    program.setStep(values.step ?? {});
+    program.run();
+    const result: RunResult = { outputs: {}, gradients: {} };
+    for (const name of graph.outputs.keys()) result.outputs[name] = await program.read(name);
+    for (const { name } of specs) result.gradients[name] = await store.read(name, "gradient");
+    gpu.check();
+    return result;
+  };
+  const close = () => {
+    program.destroy();
+    store.destroy();
+  };
+  return { program, store, kernels, run, close };
 }
 
-/** Elements of a tensor without padding. */
-export function elements(t: Tensor): number {
-  return logicalLength(t.rows) * logicalLength(t.cols);
+/** An op that is only differentiated, never computed. */
+const weightedSumOp: Op = {
+  name: "weighted_sum",
+  backward: (node) => [node.inputs[1]!, undefined],
+};
+
+/**
+ * Adds the gradients of the sum of y ⊙ dy, so that the gradient of `y` is the parameter named `dy`, which this adds to
+ * the graph: a way to test the gradient rule of one op alone.
+ */
+export function pull(y: Tensor, parameters: Tensor[]): void {
+  const { graph } = y;
+  const dy = graph.parameter("dy", y.rows, y.cols);
+  const sum = graph.node(weightedSumOp, [y, dy], {}, [{ rows: rowsOf(1), cols: rowsOf(1) }]).outputs[0]!;
+  gradients(sum, parameters);
+}
+
+/** Half a unit in the last place of a float32 of 1: what one rounding costs at most. */
+export const ROUNDING = 2 ** -24;
+
+/** The largest absolute value. */
+export function largest(values: ArrayLike<number>): number {
+  let most = 0;
+  for (let i = 0; i < values.length; i++) most = Math.max(most, Math.abs(values[i]!));
+  return most;
+}
+
+/**
+ * Asserts that two arrays agree to float32 rounding: no element differs by more than `roundings` roundings of a number
+ * of size `scale`.
+ *
+ * @param roundings operations one after the other that a result went through, such as the length of its sum
+ * @param scale size of the terms that were summed; by default that of the largest result
+ */
+export function assertClose(
+  name: string,
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  roundings: number,
+  scale: number | ArrayLike<number> = largest(expected),
+): void {
+  assert.equal(actual.length, expected.length, `${name}: length`);
+  for (let i = 0; i < actual.length; i++) {
+    const allowed = roundings * ROUNDING * (typeof scale === "number" ? scale : scale[i]!);
+    const difference = Math.abs(actual[i]! - expected[i]!);
+    if (!(difference <= allowed)) { // NaN is a difference
+      assert.fail(
+        `${name}[${i}]: ${actual[i]} instead of ${expected[i]}, ${difference} apart, ${allowed} allowed`,
+      );
+    }
+  }
 }
 
 /** Largest absolute difference. */

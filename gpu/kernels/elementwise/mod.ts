@@ -25,6 +25,17 @@ export function add(a: Tensor, b: Tensor): Tensor { // [M, N] + [M, N] -> [M, N]
   return a.graph.node(addOp, [a, b], {}, like(a)).outputs[0]!;
 }
 
+const identityOp: Op = {
+  name: "identity",
+  backward: (_node, [g]) => [g],
+  expression: (_node, [x]) => x!,
+};
+
+/** A tensor of its own with the values of x. */
+export function identity(x: Tensor): Tensor { // [M, N] -> [M, N]
+  return x.graph.node(identityOp, [x], {}, like(x)).outputs[0]!;
+}
+
 /**
  * GELU by its tanh approximation (Hendrycks & Gimpel 2016, `gelu_new` of GPT-2). With tanh(z) = 2·sigmoid(2z) - 1 it is
  * x · sigmoid(2z), z = √(2/π)·(x + 0.044715·x³), which needs one exponential.

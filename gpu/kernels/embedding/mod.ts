@@ -1,9 +1,10 @@
 /** Token and position embeddings, and their gradients without atomics. */
 
-import { logicalLength, type Node, rowsOf, type Tensor } from "../../graph.ts";
-import type { Lowering } from "../../lower.ts";
+import { logicalLength, type Node, physicalLength, rowsOf, type Tensor } from "../../graph.ts";
+import type { Arg, Lowering } from "../../lower.ts";
 import type { Op } from "../../op.ts";
 import { matrixGrid, matrixPlace } from "../grid.ts";
+import clearWgsl from "./clear.wgsl" with { type: "text" };
 import embeddingWgsl from "./embedding.wgsl" with { type: "text" };
 import positionsWgsl from "./positions_gradient.wgsl" with { type: "text" };
 import tokensWgsl from "./tokens_gradient.wgsl" with { type: "text" };
@@ -47,13 +48,26 @@ const tokensGradientOp: Op = {
   lower(node, lowering) {
     const [tokens, index, dx] = node.inputs as [Tensor, Tensor, Tensor];
     const rows = logicalLength(dx.rows);
+    const dwte: Arg = { name: "dwte", tensor: node.outputs[0]!, access: "write" };
+    if (!dwte.tensor.accumulate) { // only rows of tokens that occur are written below
+      gridKernel(
+        lowering,
+        node,
+        "embedding backward clear",
+        clearWgsl,
+        physicalLength(dwte.tensor.rows),
+        lowering.cols4(dx),
+        {},
+        [dwte],
+      );
+    }
     gridKernel(lowering, node, "embedding backward tokens", tokensWgsl, rows, lowering.cols4(dx), {
       ROWS: rows,
     }, [
       { name: "tokens", tensor: tokens, access: "read" },
       { name: "index", tensor: index, access: "read" },
       { name: "dx", tensor: dx, access: "read" },
-      { name: "dwte", tensor: node.outputs[0]!, access: "write" },
+      dwte,
     ]);
   },
 };
@@ -62,6 +76,7 @@ const positionsGradientOp: Op = {
   name: "positions_gradient",
   lower(node, lowering) {
     const [dx] = node.inputs as [Tensor];
+    const dwpe = node.outputs[0]!;
     const { T } = node.attrs;
     const constants = { ROWS: logicalLength(dx.rows), T };
     gridKernel(
@@ -69,12 +84,12 @@ const positionsGradientOp: Op = {
       node,
       "embedding backward positions",
       positionsWgsl,
-      T,
+      physicalLength(dwpe.rows),
       lowering.cols4(dx),
       constants,
       [
         { name: "dx", tensor: dx, access: "read" },
-        { name: "dwpe", tensor: node.outputs[0]!, access: "write" },
+        { name: "dwpe", tensor: dwpe, access: "write" },
       ],
     );
   },
@@ -88,7 +103,7 @@ function gridKernel(
   rows: number,
   cols: number,
   constants: Record<string, number>,
-  args: Parameters<Lowering["dispatch"]>[0]["args"],
+  args: Arg[],
 ): void {
   lowering.dispatch({
     node,
