@@ -74,7 +74,7 @@ export function checkMemory(
 }
 
 /** Free memory in bytes; undefined where that may not be asked (`--allow-sys=systemMemoryInfo`). */
-function availableMemory(): number | undefined {
+export function availableMemory(): number | undefined {
   try {
     return Deno.systemMemoryInfo().available;
   } catch {
