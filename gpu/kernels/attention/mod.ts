@@ -94,7 +94,8 @@ const attentionBackwardOp: Op = {
       ...kernelSpec(
         backwardQueries({
           ...shape,
-          ...({ dropout, site } as {}),
+          dropout,
+          site,
           ...defaultTiles("queries", shape, lowering.profile),
         }),
       ),
@@ -106,7 +107,8 @@ const attentionBackwardOp: Op = {
       ...kernelSpec(
         backwardKeys({
           ...shape,
-          ...({ dropout, site } as {}),
+          dropout,
+          site,
           ...defaultTiles("keys", shape, lowering.profile),
         }),
       ),
