@@ -10,48 +10,19 @@
 import { UserError } from "../common/mod.ts";
 import type { Dataset } from "../data/mod.ts";
 import type { Gpu, Profiler } from "../gpu/mod.ts";
-import { METRICS_RING, type StepMetrics, type TrainableModel } from "../models/mod.ts";
+import type { StepMetrics, TrainableModel } from "../models/mod.ts";
 import { CheckpointKeeper } from "./checkpoint_keeper.ts";
-import { evaluationBatchCount, evaluationBatches } from "./evaluation.ts";
 import { findNotFinite, type NotFinite } from "./not_finite.ts";
-import { Pace } from "./pace.ts";
+import { Probe } from "./probe.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RunConfig } from "./run_config.ts";
 import { learningRate } from "./schedule.ts";
-import { TextSampler } from "./text_sampler.ts";
+import { StepRunner } from "./step_runner.ts";
+import type { TrainingProgress, TrainingResult } from "./training_result.ts";
 import type { TrainingState } from "./training_state.ts";
 
 /** Tokens of a sample during training; the one at the end has generation.max_new_tokens. */
 const SHORT_SAMPLE = 120;
-
-/** How training stands, for people. Losses in nats per token, null before the first. */
-export interface TrainingProgress {
-  step: number;
-  max_steps: number;
-  train_loss: number | null;
-  val_loss: number | null;
-  tokens_per_second: number | null;
-  /** What is going on beside steps, such as `evaluation 12/40`. */
-  doing: string | null;
-}
-
-/** How a training ended. Losses in nats per token. */
-export interface TrainingResult {
-  status: "completed" | "interrupted";
-  /** Optimizer steps done. */
-  steps: number;
-  tokens: number;
-  /** Mean of the last interval of steps. */
-  train_loss: number | null;
-  /** Over the whole validation split; when interrupted that of the last evaluation. */
-  val_loss: number | null;
-  /** The evaluation during training with the least loss. */
-  best: { step: number; val_loss: number } | null;
-  early_stopped: boolean;
-  tokens_per_second: number | null;
-  /** Text written at the end. */
-  sample: string | null;
-}
 
 /** What a trainer works on. */
 export interface TrainerOptions {
@@ -86,8 +57,8 @@ class NotFiniteStep extends Error {
 export class Trainer {
   readonly #o: TrainerOptions;
   readonly #keeper: CheckpointKeeper;
-  readonly #sampler: TextSampler;
-  readonly #pace: Pace;
+  readonly #probe: Probe;
+  readonly #runner: StepRunner;
   readonly #state: TrainingState;
   readonly #tokensPerStep: number;
   #step: number;
@@ -98,15 +69,23 @@ export class Trainer {
 
   constructor(options: TrainerOptions) {
     this.#o = options;
-    const { gpu, config, dataset, model, recorder, resumed } = options;
-    const { batch_size, max_seq_length, accumulate_grad_batches, log_interval, keep_checkpoints } =
-      config.training;
+    const { config, dataset, model, recorder, resumed } = options;
+    const { batch_size, max_seq_length, accumulate_grad_batches, keep_checkpoints } = config.training;
     this.#step = options.step;
     this.#state = structuredClone(options.state);
     this.#tokensPerStep = batch_size * max_seq_length * accumulate_grad_batches;
-    // One more step is on its way while results are read.
-    this.#pace = new Pace(Math.min(log_interval, Math.floor(METRICS_RING / accumulate_grad_batches) - 1));
-    this.#sampler = new TextSampler(gpu, model.config, model.store, dataset.tokenizer);
+    this.#runner = new StepRunner({
+      model,
+      dataset,
+      training: config.training,
+      onResults: (results, secondsPerStep) => this.#take(results, secondsPerStep),
+      profile: options.profile,
+    });
+    this.#probe = new Probe({
+      ...options,
+      isStopped: () => this.#isStopped,
+      onProgress: (doing) => this.#progress(doing),
+    });
     this.#keeper = new CheckpointKeeper({
       model,
       tokenizer: dataset.tokenizer,
@@ -133,7 +112,7 @@ export class Trainer {
       recorder.finish("failed", { ...this.#summary(), error: describe(error) });
       throw error;
     } finally {
-      this.#sampler.destroy();
+      this.#probe.destroy();
     }
   }
 
@@ -141,7 +120,7 @@ export class Trainer {
     await this.#keeper.begin();
     await this.#pause(); // a run that was stopped may have left something undone
     while (!this.#isOver && !this.#isStopped) {
-      await this.#advance(this.#nextPause());
+      await this.#runner.advance(this.#step, this.#nextPause(), () => this.#isStopped);
       if (!this.#isStopped) await this.#pause();
     }
     if (this.#keeper.savedStep !== this.#step) await this.#save();
@@ -171,52 +150,19 @@ export class Trainer {
     return Math.min(max_steps, ...[eval_interval, sample_interval, checkpoint_interval].map(nextOf));
   }
 
-  /** Does the steps up to `until`, or until a stop. Their results are all in when this settles. */
-  async #advance(until: number): Promise<void> {
-    const { model } = this.#o;
-    let results: Promise<StepMetrics[]> | undefined;
-    this.#pace.start();
-    while (this.#step < until && !this.#isStopped) {
-      this.#submit(++this.#step);
-      if (results !== undefined) this.#take(await results);
-      results = undefined;
-      const unread = model.unreadSteps;
-      if (unread >= this.#pace.stepsAhead || this.#step === until) {
-        results = model.readMetrics();
-        await null; // lets the reading begin, which waits for the device; its promise settles later, after the next step
-        this.#pace.measure(unread);
-      }
-    }
-    if (results !== undefined) this.#take(await results);
-    const unread = model.unreadSteps;
-    if (unread === 0) return; // else stopped between two readings
-    this.#take(await model.readMetrics());
-    this.#pace.measure(unread);
-  }
-
-  #submit(step: number): void {
-    const { model, dataset, config, profile } = this.#o;
-    const { seed, batch_size, max_seq_length, accumulate_grad_batches: count } = config.training;
-    const micro = Array.from(
-      { length: count },
-      (_, i) => dataset.batch("train", { seed, step: (step - 1) * count + i, batch_size, max_seq_length }),
-    );
-    const profiler = profile?.step === step ? profile.profiler : undefined;
-    model.step(step, learningRate(step - 1, config.training), micro, profiler);
-  }
-
   /** Takes in the results of steps, in order. */
-  #take(results: StepMetrics[]): void {
+  #take(results: StepMetrics[], secondsPerStep: number): void {
     const { max_steps, log_interval } = this.#o.config.training;
     const state = this.#state;
     for (const metrics of results) {
       if (!Number.isFinite(metrics.loss) || !Number.isFinite(metrics.grad_norm)) {
         throw new NotFiniteStep(metrics);
       }
+      this.#step = metrics.step;
       state.loss_sum += metrics.loss;
       state.loss_count++;
-      state.seconds += this.#pace.secondsPerStep;
-      this.#intervalSeconds += this.#pace.secondsPerStep;
+      state.seconds += secondsPerStep;
+      this.#intervalSeconds += secondsPerStep;
       this.#intervalSteps++;
       if (metrics.step % log_interval === 0 || metrics.step === max_steps) this.#logInterval(metrics);
     }
@@ -236,11 +182,7 @@ export class Trainer {
       grad_norm,
       tokens_per_second: this.#rate,
     });
-    state.loss_sum =
-      state.loss_count =
-      this.#intervalSeconds =
-      this.#intervalSteps =
-        0;
+    [state.loss_sum, state.loss_count, this.#intervalSeconds, this.#intervalSteps] = [0, 0, 0, 0];
   }
 
   /** Does what is due after this step and was not done before: evaluation, sample, checkpoint. */
@@ -268,12 +210,12 @@ export class Trainer {
   async #evaluate(): Promise<boolean> {
     const { eval_batches, early_stopping_patience: patience } = this.#o.config.training;
     const state = this.#state;
-    const val_loss = await this.#validationLoss(eval_batches);
+    const val_loss = await this.#probe.validationLoss(eval_batches);
     if (val_loss === undefined) return false;
     state.evaluated = this.#step;
     state.val_loss = val_loss;
     this.#o.recorder.metrics({ step: this.#step, tokens: this.#step * this.#tokensPerStep, val_loss });
-    const isBest = state.best === null || val_loss < state.best.val_loss;
+    const isBest = Number.isFinite(val_loss) && (state.best === null || val_loss < state.best.val_loss);
     if (isBest) state.best = { step: this.#step, val_loss };
     state.worse = isBest ? 0 : state.worse + 1;
     if (patience !== undefined && state.worse >= patience) {
@@ -284,51 +226,18 @@ export class Trainer {
     return isBest;
   }
 
-  /** Mean loss over the validation split or some batches of it; undefined when a stop came first. */
-  async #validationLoss(batches?: number): Promise<number | undefined> {
-    const { dataset, model, config } = this.#o;
-    const { batch_size, max_seq_length } = config.training;
-    const windows = {
-      split: "val" as const,
-      batch_size,
-      max_seq_length,
-      ...(batches === undefined ? {} : { batches }),
-    };
-    const total = evaluationBatchCount(dataset, windows);
-    const { loss } = await model.evaluate(
-      this.#untilStopped(evaluationBatches(dataset, windows)),
-      (done) => this.#progress(`evaluation ${done}/${total}`),
-    );
-    return this.#isStopped ? undefined : loss;
-  }
-
-  *#untilStopped<T>(items: Iterable<T>): Generator<T> {
-    for (const item of items) {
-      if (this.#isStopped) return;
-      yield item;
-    }
-  }
-
   async #sample(): Promise<void> {
-    const text = await this.#text(SHORT_SAMPLE);
+    const text = await this.#probe.text(SHORT_SAMPLE);
     if (text === undefined) return;
     this.#state.sampled = this.#step;
     this.#o.recorder.sample({ step: this.#step, prompt: this.#o.config.generation.prompt, text });
   }
 
-  /** Text that the model writes now, the prompt not included; undefined when a stop came first. */
-  #text(most: number): Promise<string | undefined> {
-    const { generation } = this.#o.config;
-    this.#progress("sample");
-    const max_new_tokens = Math.min(most, generation.max_new_tokens);
-    return this.#sampler.write({ ...generation, max_new_tokens }, () => this.#isStopped);
-  }
-
   /** The end: loss over the whole validation split and a longer sample, all recorded in one go. */
   async #conclude(): Promise<TrainingResult> {
     const { recorder, config } = this.#o;
-    const val_loss = await this.#validationLoss();
-    const text = val_loss === undefined ? undefined : await this.#text(config.generation.max_new_tokens);
+    const val_loss = await this.#probe.validationLoss();
+    const text = val_loss === undefined ? undefined : await this.#probe.text();
     if (val_loss === undefined || text === undefined) return this.#interrupted();
     this.#state.val_loss = val_loss;
     const summary = this.#summary();
@@ -350,13 +259,15 @@ export class Trainer {
   /** Names the tensor in which a value that is not finite came up, and records the step. */
   async #diagnose(metrics: StepMetrics): Promise<UserError> {
     const { model, recorder } = this.#o;
-    this.#step = metrics.step;
+    const { step } = metrics;
+    this.#step = step;
     recorder.metrics({
-      step: metrics.step,
-      tokens: metrics.step * this.#tokensPerStep,
+      step,
+      tokens: step * this.#tokensPerStep,
       train_loss: metrics.loss,
       grad_norm: metrics.grad_norm,
     });
+    this.#runner.repeat(step); // its gradients again: later steps have overwritten them
     const tensor = await findNotFinite(model);
     const found: NotFinite = { ...metrics, tensor };
     recorder.event({

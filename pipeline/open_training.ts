@@ -1,0 +1,203 @@
+/**
+ * From a run's configuration to a trainer: dataset, adapter, predicted memory, checkpoint; then, once the run has its
+ * folder, weights on the device. What can be wrong is found before the folder is made or anything is allocated.
+ */
+
+import { displayPath, UserError } from "../common/mod.ts";
+import { type Dataset, prepare } from "../data/mod.ts";
+import { type Gpu, type GpuOptions, openGpu, type Profiler } from "../gpu/mod.ts";
+import {
+  type Checkpoint,
+  checkpointSteps,
+  initialValues,
+  latestCheckpoint,
+  METRICS_RING,
+  type ModelConfig,
+  modelConfig,
+  parameterCount,
+  parameters,
+  TrainableModel,
+} from "../models/mod.ts";
+import { checkMemory, type TrainingMemory, trainingMemory } from "./memory.ts";
+import type { Recorder } from "./recorder.ts";
+import type { RunConfig } from "./run_config.ts";
+import { Trainer, type TrainerOptions } from "./trainer.ts";
+import { initialState, restoreState, type TrainingState } from "./training_state.ts";
+
+/** What is to be trained. Plain data, to be passed between threads. */
+export interface TrainingJob {
+  config: RunConfig;
+  /** Folder of the run to go on with; a new run when left out. */
+  resume?: string;
+  /** Whether the run is given more steps than it had: then it goes on although it had stopped early. */
+  extended?: boolean;
+  /** What a run chose for its kernels when it began, so that it goes on bit-identically. */
+  kernelChoices?: KernelChoices;
+}
+
+/** The adapter that a run was trained on, and how the engine was opened there. */
+export type KernelChoices = { adapter: string } & Required<Pick<GpuOptions, "operands" | "profile">>;
+
+/** What is known of a training before it begins. Plain data, to be passed between threads. */
+export interface TrainingPreview {
+  model: ModelConfig;
+  parameters: number;
+  dataset: { name: string; folder: string; vocab_size: number; train_tokens: number; val_tokens: number };
+  kernelChoices: KernelChoices;
+  memory: TrainingMemory;
+  /** Steps done by the run that goes on, 0 for a new one. */
+  step: number;
+  /** What the user should know: broken checkpoints, another adapter than the run's. */
+  warnings: string[];
+}
+
+/** What a trainer needs that only its caller has. */
+export type TrainerHooks = Pick<TrainerOptions, "recorder" | "stop" | "onProgress" | "warn"> & {
+  /** Makes a profiler for one step. */
+  profile?: { step: number; open: (gpu: Gpu) => Profiler };
+};
+
+/** A training that is ready to begin. */
+export class OpenTraining {
+  constructor(
+    readonly preview: TrainingPreview,
+    readonly gpu: Gpu,
+    readonly dataset: Dataset,
+    private readonly job: TrainingJob,
+    private readonly checkpoint: Checkpoint | undefined,
+    private readonly state: TrainingState,
+    /** Steps of the run's checkpoints when they were looked at. */
+    private readonly checkpointsSeen: number[],
+  ) {}
+
+  /**
+   * Allocates, loads or makes the weights, compiles, and returns the trainer.
+   *
+   * @throws UserError when the run's checkpoints are no longer those that were found.
+   */
+  async start(hooks: TrainerHooks): Promise<Trainer> {
+    const { gpu, dataset, job: { config }, checkpoint, preview } = this;
+    if (checkpoint !== undefined) await this.#checkUnchanged(hooks.recorder);
+    const model = new TrainableModel(gpu, preview.model, config.training);
+    for (const parameter of parameters(preview.model)) {
+      const { name } = parameter;
+      if (checkpoint === undefined) {
+        model.store.write(name, initialValues(parameter, preview.model, config.training.seed));
+        continue;
+      }
+      model.store.write(name, checkpoint.weight(name));
+      for (const moment of ["exp_avg", "exp_avg_sq"] as const) {
+        model.store.write(name, checkpoint.moment(moment, name), moment);
+      }
+    }
+    model.store.syncMirrors();
+    checkpoint?.close();
+    gpu.check();
+    const { profile, ...rest } = hooks;
+    return new Trainer({
+      ...rest,
+      gpu,
+      config,
+      dataset,
+      model,
+      step: preview.step,
+      state: this.state,
+      resumed: checkpoint !== undefined,
+      ...(profile === undefined ? {} : { profile: { step: profile.step, profiler: profile.open(gpu) } }),
+    });
+  }
+
+  /** Another process may have trained the run until the moment that this one took it over. */
+  async #checkUnchanged(recorder: Recorder): Promise<void> {
+    const now = await checkpointSteps(recorder.dir);
+    if (now.join() === this.checkpointsSeen.join()) return;
+    throw new UserError("another process has just trained this run", {
+      file: displayPath(recorder.dir),
+      hint: "start again to go on from its newest checkpoint",
+    });
+  }
+
+  /** Frees the device and all that is on it. */
+  close(): void {
+    this.checkpoint?.close();
+    this.gpu.close();
+  }
+}
+
+/**
+ * Opens all that a training needs and checks that it can begin. Allocates nothing on the device.
+ *
+ * @param dataset what to train on; prepared from the configuration when left out
+ * @throws UserError for everything that is wrong with data, checkpoint, adapter or memory
+ */
+export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise<OpenTraining> {
+  const { training, data, model: section } = job.config;
+  if (training.accumulate_grad_batches >= METRICS_RING) {
+    throw new UserError(`training.accumulate_grad_batches must be less than ${METRICS_RING}`, {
+      hint: "raise training.batch_size instead",
+    });
+  }
+  dataset ??= await prepare(data);
+  dataset.checkContext(training.max_seq_length);
+  const model = modelConfig(section, dataset.tokenizer.vocab_size);
+  const seen = job.resume === undefined ? [] : await checkpointSteps(job.resume);
+  const { checkpoint, warnings } = job.resume === undefined
+    ? { checkpoint: undefined, warnings: [] }
+    : await latestCheckpoint(job.resume, model);
+  const state = checkpoint === undefined ? initialState(dataset) : stateOf(checkpoint, dataset, job);
+  const { gpu, warnings: adapterWarnings } = await openPinned(job.kernelChoices);
+  try {
+    const memory = trainingMemory(model, training, gpu);
+    checkMemory(memory, gpu);
+    const preview: TrainingPreview = {
+      model,
+      parameters: parameterCount(model),
+      dataset: {
+        name: dataset.header.name,
+        folder: displayPath(dataset.folder),
+        vocab_size: dataset.tokenizer.vocab_size,
+        train_tokens: dataset.train.length,
+        val_tokens: dataset.val.length,
+      },
+      kernelChoices: { adapter: gpu.adapter.name, operands: gpu.operands, profile: gpu.profile },
+      memory,
+      step: checkpoint?.step ?? 0,
+      warnings: [...warnings, ...adapterWarnings],
+    };
+    return new OpenTraining(preview, gpu, dataset, job, checkpoint, state, seen);
+  } catch (error) {
+    checkpoint?.close();
+    gpu.close();
+    throw error;
+  }
+}
+
+function stateOf(
+  checkpoint: Checkpoint,
+  dataset: Dataset,
+  { config: { training }, extended }: TrainingJob,
+): TrainingState {
+  const state = restoreState(checkpoint.state, dataset, displayPath(checkpoint.path));
+  if (training.max_steps >= checkpoint.step) {
+    return extended ? { ...state, early_stopped: false, worse: 0 } : state;
+  }
+  throw new UserError(
+    `the run has done ${checkpoint.step} steps already, max_steps is ${training.max_steps}`,
+    {
+      file: displayPath(checkpoint.path),
+      hint: "give --max-steps a larger number",
+    },
+  );
+}
+
+/** Opens the device as the run did before, if it is the same adapter. */
+async function openPinned(
+  choices: KernelChoices | undefined,
+): Promise<{ gpu: Gpu; warnings: string[] }> {
+  const gpu = await openGpu(choices ?? {});
+  if (choices === undefined || gpu.adapter.name === choices.adapter) return { gpu, warnings: [] };
+  gpu.close();
+  const warning =
+    `the run was begun on ${choices.adapter}: on ${gpu.adapter.name} its losses differ in the last digits`;
+  return { gpu: await openGpu(), warnings: [warning] };
+}

@@ -1,0 +1,99 @@
+/**
+ * Running steps without waiting for any one of them: each is handed to the device as soon as it can be, and results come
+ * home a batch at a time while the device works on. Reading results waits for the device, so it is done seldom;
+ * but what is handed over cannot be called back, so never more than half a second's work is.
+ */
+
+import type { Dataset } from "../data/mod.ts";
+import type { Profiler } from "../gpu/mod.ts";
+import { METRICS_RING, type MicroBatch, type StepMetrics, type TrainableModel } from "../models/mod.ts";
+import type { TrainingConfig } from "./config.ts";
+import { learningRate } from "./schedule.ts";
+
+/** Work that may be on the device at once, in seconds. */
+const SECONDS_AHEAD = 0.5;
+
+/** What a runner works on. */
+export interface StepRunnerOptions {
+  model: TrainableModel;
+  dataset: Dataset;
+  training: TrainingConfig;
+  /** Gets the results of steps in order, and the seconds that each of them took. */
+  onResults: (results: StepMetrics[], secondsPerStep: number) => void;
+  /** A profiler for one step. */
+  profile?: { step: number; profiler: Profiler } | undefined;
+}
+
+/** Runs training steps. */
+export class StepRunner {
+  readonly #o: StepRunnerOptions;
+  /** Most steps between two readings. */
+  readonly #most: number;
+  /** Seconds per step at the last reading. */
+  #secondsPerStep = Infinity;
+  /** When the device had done all steps that were read, or began. */
+  #since = 0;
+
+  constructor(options: StepRunnerOptions) {
+    this.#o = options;
+    const { log_interval, accumulate_grad_batches } = options.training;
+    // One more step is on its way while results are read.
+    this.#most = Math.min(log_interval, Math.floor(METRICS_RING / accumulate_grad_batches) - 1);
+  }
+
+  /** Does the steps after `done` up to `until`, or until `isStopped`. All their results are in when this settles. */
+  async advance(done: number, until: number, isStopped: () => boolean): Promise<void> {
+    const { model } = this.#o;
+    let step = done;
+    let reading: Promise<() => void> | undefined;
+    this.#since = performance.now();
+    while (step < until && !isStopped()) {
+      this.#submit(++step);
+      const handOver = await reading;
+      handOver?.();
+      reading = undefined;
+      if (model.unreadSteps >= this.#stepsAhead || step === until) {
+        reading = this.#read();
+        await null; // lets the reading begin, which waits for the device; it ends 10 ms later, when more work is there
+      }
+    }
+    (await reading)?.();
+    if (model.unreadSteps > 0) (await this.#read())(); // stopped between two readings
+  }
+
+  /** Does a step once more without moving the weights, so that its gradients stand on the device. */
+  repeat(step: number): void {
+    this.#o.model.step(step, 0, this.#batches(step));
+  }
+
+  #submit(step: number): void {
+    const { model, training, profile } = this.#o;
+    const profiler = profile?.step === step ? profile.profiler : undefined;
+    model.step(step, learningRate(step - 1, training), this.#batches(step), profiler);
+  }
+
+  /** The micro-batches of a step: a pure function of seed and step. */
+  #batches(step: number): MicroBatch[] {
+    const { seed, batch_size, max_seq_length, accumulate_grad_batches: count } = this.#o.training;
+    return Array.from({ length: count }, (_, i) => {
+      const number = (step - 1) * count + i;
+      return this.#o.dataset.batch("train", { seed, step: number, batch_size, max_seq_length });
+    });
+  }
+
+  /** Reads the results of all steps handed over so far; what it settles with hands them on. */
+  async #read(): Promise<() => void> {
+    const steps = this.#o.model.unreadSteps;
+    const results = this.#o.model.readMetrics();
+    await null; // the device has done the steps when this goes on
+    const now = performance.now();
+    const secondsPerStep = this.#secondsPerStep = (now - this.#since) / 1000 / steps;
+    this.#since = now;
+    const metrics = await results;
+    return () => this.#o.onResults(metrics, secondsPerStep);
+  }
+
+  get #stepsAhead(): number {
+    return Math.max(1, Math.min(this.#most, Math.floor(SECONDS_AHEAD / this.#secondsPerStep)));
+  }
+}

@@ -1,0 +1,30 @@
+/** What a training tells: how it stands while it goes on, and how it ended. Plain data, to be passed between threads. */
+
+/** How training stands, for people. Losses in nats per token, null before the first. */
+export interface TrainingProgress {
+  step: number;
+  max_steps: number;
+  train_loss: number | null;
+  val_loss: number | null;
+  tokens_per_second: number | null;
+  /** What is going on beside steps, such as `evaluation 12/40`. */
+  doing: string | null;
+}
+
+/** How a training ended. Losses in nats per token. */
+export interface TrainingResult {
+  status: "completed" | "interrupted";
+  /** Optimizer steps done. */
+  steps: number;
+  tokens: number;
+  /** Mean of the last interval of steps. */
+  train_loss: number | null;
+  /** Over the whole validation split; when interrupted that of the last evaluation. */
+  val_loss: number | null;
+  /** The evaluation during training with the least loss. */
+  best: { step: number; val_loss: number } | null;
+  early_stopped: boolean;
+  tokens_per_second: number | null;
+  /** Text written at the end; null when interrupted. */
+  sample: string | null;
+}
