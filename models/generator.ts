@@ -51,6 +51,11 @@ export class Generator {
     this.#chunk = program(this.#chunkLength, this.#one);
   }
 
+  /** Floating-point operations of one token that goes in alone. */
+  get flops(): number {
+    return this.#one.plan.flops;
+  }
+
   /** Empties the cache. */
   reset(): void {
     this.#position = 0;

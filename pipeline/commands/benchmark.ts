@@ -1,0 +1,155 @@
+/** The command `chatgot benchmark`: how fast this machine trains, generates and multiplies matrices. */
+
+import { Argument, Command } from "commander";
+import { humanBytes, type Setting } from "../../common/mod.ts";
+import { prepare } from "../../data/mod.ts";
+import {
+  benchmarkMatmul,
+  ensureAdapter,
+  type Gpu,
+  type MatmulShape,
+  type MatmulSpeed,
+  openGpu,
+} from "../../gpu/mod.ts";
+import { type ModelConfig, modelConfig } from "../../models/mod.ts";
+import { benchmarkGeneration, benchmarkTraining, peakMemoryBytes } from "../benchmark.ts";
+import { resolveRunConfig, type RunConfig } from "../run_config.ts";
+import { settledModel } from "../settled_model.ts";
+import { addJsonFlag, addSettingFlag, countFlag, numberFlag } from "./flags.ts";
+
+interface BenchmarkFlags {
+  configPath?: string;
+  batchSize?: number;
+  maxSeqLength?: number;
+  maxSteps?: number;
+  set: Setting[];
+  json?: boolean;
+}
+
+/** Seconds that each matrix product is measured for. */
+const MATMUL_SECONDS = 1;
+
+/** The product that adapters are compared by: a wide layer of a small GPT over 2048 tokens. */
+const STANDARD = { M: 2048, N: 1536, K: 384 };
+
+const MODES = ["NN", "NT", "TN"] as const;
+
+/** The command. */
+export function benchmarkCommand(): Command {
+  const command = new Command("benchmark")
+    .description("Measure how fast this machine trains, generates or multiplies matrices")
+    .addArgument(new Argument("<what>", "what to measure").choices(["train", "generate", "matmul"]))
+    .option(
+      "--config-path <yaml>",
+      "config of a run, such as configs/models/baby_char.yaml; defaults when left out",
+    )
+    .option("--batch-size <count>", "sequences at once", numberFlag("batch-size"))
+    .option("--max-seq-length <tokens>", "tokens of a sequence", numberFlag("max-seq-length"))
+    .option("--max-steps <count>", "train: steps to time; generate: tokens to time", countFlag("max-steps"))
+    .addHelpText(
+      "after",
+      "\ntrain     whole optimizer steps on the config's corpus, from initial weights\n" +
+        "generate  greedy decoding of one sequence, from initial weights\n" +
+        "matmul    products in the three layouts of a step, on 2048 × 384 × 1536 and on the config's own shapes; the\n" +
+        "          conversion of operands counts\n\n" +
+        "`best` is the fastest group of steps (half a second each), `median` that of all groups.",
+    );
+  return addJsonFlag(addSettingFlag(command)).action(async (what: What, flags: BenchmarkFlags) => {
+    const config = await resolveRunConfig({
+      configPath: flags.configPath,
+      set: flags.set,
+      flags: { "training.batch_size": flags.batchSize, "training.max_seq_length": flags.maxSeqLength },
+    });
+    await ensureAdapter();
+    const gpu = await openGpu();
+    try {
+      const report = {
+        config: config.tracking.name,
+        ...await measures[what](gpu, config, flags.maxSteps),
+        peak_memory_bytes: peakMemoryBytes(),
+        adapter: gpu.adapter.name,
+      };
+      gpu.check();
+      console.log(flags.json ? JSON.stringify(report) : describe(report));
+    } finally {
+      gpu.close();
+    }
+  });
+}
+
+type What = "train" | "generate" | "matmul";
+
+/** Each gives flat keys for `--json`; `matmul` a list of products beside. */
+const measures: Record<What, (gpu: Gpu, config: RunConfig, maxSteps?: number) => Promise<object>> = {
+  async train(gpu, config, maxSteps) {
+    const dataset = await prepare(config.data);
+    const model = modelConfig(config.model, dataset.tokenizer.vocab_size);
+    const { batch_size, max_seq_length, accumulate_grad_batches } = config.training;
+    const speed = await benchmarkTraining(gpu, model, config.training, dataset, maxSteps);
+    return { batch_size, max_seq_length, accumulate_grad_batches, ...speed };
+  },
+
+  async generate(gpu, config, maxSteps) {
+    const model = await settledModel(config);
+    const speed = await benchmarkGeneration(gpu, model, config.training.seed, maxSteps);
+    return { batch_size: 1, max_seq_length: model.n_positions, ...speed };
+  },
+
+  async matmul(gpu, config) {
+    const model = await settledModel(config);
+    const { batch_size, max_seq_length } = config.training;
+    const standard: Record<string, number> = {};
+    const products = [];
+    for (const { name, ...shape } of shapes(model, batch_size * max_seq_length)) {
+      const speed = { name, ...await benchmarkMatmul(gpu, shape, MATMUL_SECONDS) };
+      if (name === "standard") standard[`gflops_${shape.mode.toLowerCase()}`] = speed.gflops_best;
+      products.push(speed);
+    }
+    return {
+      batch_size,
+      max_seq_length,
+      gflops: Math.min(...Object.values(standard)),
+      ...standard,
+      products,
+    };
+  },
+};
+
+/** The standard product and those of a step of `rows` tokens, each in three layouts: forward, input's and weight's gradient. */
+function shapes({ n_embd: C }: ModelConfig, rows: number): (MatmulShape & { name: string })[] {
+  const layers = { c_attn: [C, 3 * C], "attn.c_proj": [C, C], c_fc: [C, 4 * C], "mlp.c_proj": [4 * C, C] };
+  return [
+    ...MODES.map((mode) => ({ name: "standard", mode, ...STANDARD })),
+    ...Object.entries(layers).flatMap(([name, [from, to]]) => [
+      { name, mode: "NN" as const, M: rows, N: to!, K: from! },
+      { name, mode: "NT" as const, M: rows, N: from!, K: to! },
+      { name, mode: "TN" as const, M: from!, N: to!, K: rows },
+    ]),
+  ];
+}
+
+function describe(report: object): string {
+  return Object.entries(report).flatMap(([name, value]) => {
+    if (Array.isArray(value)) return [name, ...value.map(productLine)];
+    const shown = name.endsWith("bytes")
+      ? humanBytes(value)
+      : typeof value === "number"
+      ? round(value)
+      : value;
+    return `${name.replaceAll("_", " ").padEnd(28)}${shown}`;
+  }).join("\n");
+}
+
+function productLine(
+  { name, mode, M, N, K, gflops_best, gflops_median }: MatmulSpeed & { name: string },
+): string {
+  const size = `${M} × ${K} × ${N}`;
+  return `  ${name.padEnd(14)}${mode}  ${size.padEnd(22)}${gflops_best.toFixed(1).padStart(8)} best ${
+    gflops_median.toFixed(1).padStart(8)
+  } median GFLOP/s`;
+}
+
+/** Four digits of a number that is no whole one. */
+function round(value: number): number {
+  return Number.isInteger(value) ? value : Number(value.toPrecision(4));
+}
