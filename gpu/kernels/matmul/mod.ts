@@ -122,6 +122,14 @@ export function matmulTransposed(a: Tensor, b: Tensor): Tensor { // [M, K] · [N
   return a.graph.node(inputGradientOp, [a, b], {}, [{ rows: a.rows, cols: b.rows }]).outputs[0]!;
 }
 
+/** xᵀ·dy, without a gradient rule; column sums of dy are made on the way. */
+export function weightGradient(x: Tensor, dy: Tensor): Tensor { // [K, M]ᵀ · [K, N] -> [M, N]
+  return x.graph.node(weightGradientOp, [x, dy], {}, [
+    { rows: x.cols, cols: dy.cols, name: "weight" },
+    { rows: rowsOf(1), cols: dy.cols, name: "bias" },
+  ]).outputs[0]!;
+}
+
 /** dw = xᵀ·dy and db = column sums of dy. */
 const weightGradientOp: Op = {
   name: "weight_gradient",
@@ -173,9 +181,12 @@ ${matrixPlace(M + 1, N / 4)}  var sum = load_p(row, col);
   },
 };
 
-/** Slices of K: on a GPU as many as bring some 200 tiles of 64 × 64 to work, each at least 256 long; on a CPU one. */
+/** Longest sum of one invocation on a CPU: a trip covers 4 of K, and Mesa ends loops after 65535 trips. */
+const MOST_K = 200_000;
+
+/** Slices of K: on a GPU as many as bring some 200 tiles of 64 × 64 to work, each at least 256 long; on a CPU as few as loops allow. */
 export function defaultSplits(profile: string, M: number, N: number, K: number): number {
-  if (profile !== "gpu") return 1;
+  if (profile !== "gpu") return Math.ceil(K / MOST_K);
   const tiles = Math.ceil(M / 64) * Math.ceil(N / 64);
   return Math.max(1, Math.min(Math.floor(200 / tiles), Math.floor(K / 256), 16));
 }
