@@ -8,9 +8,40 @@
 import { Command, CommanderError } from "commander";
 import { UserError, VERSION } from "./common/mod.ts";
 import { prepareCommand } from "./data/mod.ts";
+import { createRun, latestRun, readRun, resumeRun } from "./experiments/mod.ts";
+import {
+  pipelineCommands,
+  type RunStore,
+  type TrainedRun,
+  type TrainOptions,
+  trainWith,
+} from "./pipeline/mod.ts";
 
 export { UserError, type UserErrorPlace, VERSION } from "./common/mod.ts";
 export { type Dataset, openDataset, prepare, type PrepareOptions } from "./data/mod.ts";
+export type { TrainedRun, TrainingProgress, TrainingResult, TrainOptions } from "./pipeline/mod.ts";
+
+/** The run tracker, as the trainer asks for it. */
+const runs: RunStore = { createRun, latestRun, readRun, resumeRun };
+
+/**
+ * Trains a model and records the run under `runs/`.
+ *
+ * @param options the config, the data and what goes before the config's keys; all may be left out
+ * @returns the run's folder, its losses and its model, to be given to `generate`
+ * @throws UserError when configuration, data, adapter or memory will not do, a loss is not finite, or nothing can be saved
+ *
+ * @example
+ * ```ts ignore
+ * import { prepare, train } from "./mod.ts";
+ * const data = await prepare("moby-dick", { tokenizer: "char" });
+ * const run = await train({ model: "configs/models/chatgot_tiny_char.yaml", data, training: { max_steps: 500 } });
+ * console.log(run.dir, run.val_loss);
+ * ```
+ */
+export function train(options: TrainOptions = {}): Promise<TrainedRun> {
+  return trainWith(options, runs);
+}
 
 if (import.meta.main) {
   const json = asksForJson(Deno.args);
@@ -29,6 +60,7 @@ function commandTree(): Command {
     .version(VERSION, "--version", "print the version")
     .helpOption("-h, --help", "print help for a command")
     .addCommand(prepareCommand());
+  pipelineCommands(runs).forEach((command) => root.addCommand(command));
   throwUsageErrors(root);
   return root;
 }

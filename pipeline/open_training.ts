@@ -76,13 +76,38 @@ export class OpenTraining {
    * @throws UserError when the run's checkpoints are no longer those that were found.
    */
   async start(hooks: TrainerHooks): Promise<Trainer> {
-    const { gpu, dataset, job: { config }, checkpoint, preview } = this;
-    if (checkpoint !== undefined) await this.#checkUnchanged(hooks.recorder);
-    const model = new TrainableModel(gpu, preview.model, config.training);
+    const { recorder, profile, ...rest } = hooks;
+    const { gpu, dataset, job: { config }, checkpoint, preview: { step } } = this;
+    try {
+      if (checkpoint !== undefined) await this.#checkUnchanged(recorder);
+      return new Trainer({
+        ...rest,
+        recorder,
+        gpu,
+        config,
+        dataset,
+        model: this.#makeModel(),
+        step,
+        state: this.state,
+        resumed: checkpoint !== undefined,
+        ...(profile === undefined ? {} : { profile: { step: profile.step, profiler: profile.open(gpu) } }),
+      });
+    } catch (error) {
+      recorder.finish("failed", { error: error instanceof Error ? error.message : String(error) });
+      throw error;
+    } finally {
+      checkpoint?.close();
+    }
+  }
+
+  /** The model on the device, with the checkpoint's weights or initial ones; tensor by tensor, to spare memory. */
+  #makeModel(): TrainableModel {
+    const { gpu, preview, job: { config: { training } }, checkpoint } = this;
+    const model = new TrainableModel(gpu, preview.model, training);
     for (const parameter of parameters(preview.model)) {
       const { name } = parameter;
       if (checkpoint === undefined) {
-        model.store.write(name, initialValues(parameter, preview.model, config.training.seed));
+        model.store.write(name, initialValues(parameter, preview.model, training.seed));
         continue;
       }
       model.store.write(name, checkpoint.weight(name));
@@ -91,20 +116,8 @@ export class OpenTraining {
       }
     }
     model.store.syncMirrors();
-    checkpoint?.close();
     gpu.check();
-    const { profile, ...rest } = hooks;
-    return new Trainer({
-      ...rest,
-      gpu,
-      config,
-      dataset,
-      model,
-      step: preview.step,
-      state: this.state,
-      resumed: checkpoint !== undefined,
-      ...(profile === undefined ? {} : { profile: { step: profile.step, profiler: profile.open(gpu) } }),
-    });
+    return model;
   }
 
   /** Another process may have trained the run until the moment that this one took it over. */

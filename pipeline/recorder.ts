@@ -49,7 +49,13 @@ export interface RunStore {
   resumeRun(dir: string, step: number, options?: { warn?: (line: string) => void }): Promise<Recorder>;
   /** What is known of a run. Throws `UserError` if the folder holds none. */
   readRun(dir: string): Promise<
-    { config_name: string; adapter: string; kernel_choices: Record<string, unknown>; status: string }
+    {
+      config_name: string;
+      adapter: string;
+      kernel_choices: Record<string, unknown>;
+      status: string;
+      summary: Record<string, unknown>;
+    }
   >;
   /** Folder of the run that was begun last, of this configuration if one is given. */
   latestRun(runsDir: string, configName?: string): Promise<string | undefined>;

@@ -1,0 +1,10 @@
+/** The commands of this room, to be hung on the tree in `mod.ts`. */
+
+import type { Command } from "commander";
+import { trainCommand } from "./commands/train.ts";
+import type { RunStore } from "./recorder.ts";
+
+/** All commands of `pipeline/`. `runs` is where they keep runs. */
+export function pipelineCommands(runs: RunStore): Command[] {
+  return [trainCommand(runs)];
+}

@@ -1,0 +1,176 @@
+/**
+ * The command `chatgot train`: trains a model in a worker, shows how it goes, and sees to it that Ctrl-C loses nothing. The exit
+ * status is 0 at the end, 130 after Ctrl-C, 1 when something is wrong.
+ */
+
+import { join } from "path";
+import { Command } from "commander";
+import { parse } from "yaml";
+import { displayPath, onInterrupt, type Setting } from "../../common/mod.ts";
+import { ensureAdapter } from "../../gpu/mod.ts";
+import { trainingSectionSchema } from "../config.ts";
+import type { TrainingJob, TrainingPreview } from "../open_training.ts";
+import type { RunStore } from "../recorder.ts";
+import { beginRun, findRun, type RunToResume, runToResume } from "../resume.ts";
+import { resolveRunConfig, toYaml } from "../run_config.ts";
+import { TrainSession } from "../train_session.ts";
+import type { TrainingResult } from "../training_result.ts";
+import { addJsonFlag, addSettingFlag } from "./flags.ts";
+import { header, TrainDisplay } from "./train_display.ts";
+
+const DEFAULT_CONFIG = join(import.meta.dirname ?? ".", "../../configs/models/chatgot_tiny_char.yaml");
+
+interface TrainFlags {
+  configPath?: string;
+  name?: string;
+  resume?: string;
+  dryRun?: boolean;
+  quiet?: boolean;
+  json?: boolean;
+  set: Setting[];
+  /** The keys of the section `training`, in camel case. */
+  [key: string]: unknown;
+}
+
+/** The command. `runs` is where runs are kept. */
+export function trainCommand(runs: RunStore): Command {
+  const command = new Command("train")
+    .description("Train a model, with samples of what it writes on the way")
+    .option("--config-path <yaml>", `config of a run (default: ${displayPath(DEFAULT_CONFIG)})`)
+    .option("--name <name>", "first part of the name of the run's folder; the config's name when left out")
+    .option(
+      "--resume <run>",
+      "go on with a run from its newest checkpoint: its folder or name, or auto for the latest (of the config, if one is given)",
+    )
+    .option("--dry-run", "show what would be trained and the memory it takes; allocate nothing")
+    .option("--quiet", "print the run's folder at the end and nothing else");
+  addJsonFlag(addSettingFlag(command)).optionsGroup("Keys of the section training:");
+  for (const [key, schema] of Object.entries(trainingSectionSchema.shape)) {
+    command.option(`--${key.replaceAll("_", "-")} <value>`, describeSchema(schema), valueOf);
+  }
+  return command
+    .addHelpText(
+      "after",
+      "\nA run that goes on keeps its own configuration; of the flags only a larger --max-steps may differ from it.\n" +
+        "Its losses and weights are then the same, bit for bit, as if it had never been stopped.",
+    )
+    .action((flags: TrainFlags) => train(flags, runs));
+}
+
+/** A field's description, which stands on the schema inside defaults. */
+function describeSchema(schema: { description?: string | undefined; unwrap?: () => unknown }): string {
+  const inner = schema.unwrap?.() as typeof schema | undefined;
+  return schema.description ?? (inner === undefined ? "" : describeSchema(inner));
+}
+
+/** A flag's value; what it may be is checked with the rest of the config. */
+function valueOf(text: string): unknown {
+  try {
+    return parse(text);
+  } catch {
+    return text;
+  }
+}
+
+async function train(flags: TrainFlags, runs: RunStore): Promise<void> {
+  const display = new TrainDisplay(flags.quiet === true || flags.json === true);
+  const { job, completed } = await jobOf(flags, runs, display);
+  if (completed !== undefined) {
+    const run = displayPath(job.resume!);
+    if (flags.json) console.log(JSON.stringify({ run, status: "completed", ...completed }));
+    else console.log(`${run} has done all its steps; --max-steps with a larger number trains it further`);
+    return;
+  }
+  await ensureAdapter({ log: (line) => display.warn(line) });
+  let dir = "";
+  const session = new TrainSession({
+    job,
+    begin: async (preview) => {
+      preview.warnings.forEach((line) => display.warn(`warning: ${line}`));
+      if (flags.dryRun) return void show(preview, job, flags.json === true);
+      const recorder = await beginRun(runs, job, preview, (line) => display.warn(line));
+      dir = recorder.dir;
+      display.begin(preview, job.config, dir);
+      return recorder;
+    },
+    onProgress: (progress) => display.update(progress),
+    onSample: (line) => display.sample(line),
+    onWarning: (line) => display.warn(line),
+  });
+  using _interrupts = onInterrupt(
+    () => {
+      if (!session.hasBegun) {
+        display.warn("interrupted before training began");
+        Deno.exit(130);
+      }
+      session.stop();
+      display.warn("interrupted: the running step ends and the state is saved; again to exit at once");
+    },
+    () => {
+      session.abandon();
+      Deno.exit(130);
+    },
+  );
+  const result = await session.run();
+  if (result === undefined) return;
+  if (flags.json) console.log(JSON.stringify(report(result, dir)));
+  else display.end(result, dir);
+  if (result.status === "interrupted") Deno.exitCode = 130;
+}
+
+async function jobOf(
+  { configPath, resume, set, ...flags }: TrainFlags,
+  runs: RunStore,
+  display: TrainDisplay,
+): Promise<RunToResume> {
+  const keys = Object.keys(trainingSectionSchema.shape).map((key) => [`training.${key}`, flags[camel(key)]]);
+  const overrides = { set, flags: { ...Object.fromEntries(keys), "tracking.name": flags.name } };
+  if (resume === undefined || resume === "auto") {
+    const config = await resolveRunConfig({ configPath: configPath ?? DEFAULT_CONFIG, ...overrides });
+    if (resume === undefined) return { job: { config }, completed: undefined };
+    const { runs_dir: runsDir, name } = config.tracking;
+    const ofConfig = configPath === undefined && flags.name === undefined ? {} : { configName: name };
+    const dir = await findRun("auto", runs, { runsDir, ...ofConfig });
+    if (dir !== undefined) return await runToResume(dir, runs, overrides);
+    display.note("there is no run to go on with, so a new one begins");
+    return { job: { config }, completed: undefined };
+  }
+  const { tracking } = await resolveRunConfig({ configPath });
+  const dir = await findRun(resume, runs, { runsDir: tracking.runs_dir });
+  return await runToResume(dir!, runs, overrides);
+}
+
+/** `max_seq_length` as commander names its flag: `maxSeqLength`. */
+function camel(key: string): string {
+  return key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** What `--dry-run` shows. */
+function show(preview: TrainingPreview, { config }: TrainingJob, json: boolean): void {
+  const { model, parameters, dataset, kernelChoices, memory, step } = preview;
+  if (json) {
+    const { adapter } = kernelChoices;
+    console.log(JSON.stringify({ config, model, parameters, dataset, adapter, memory, step }));
+  } else {
+    console.log(`${toYaml(config)}\n${header(preview, config)}`);
+  }
+}
+
+/** What `--json` prints at the end. */
+function report(result: TrainingResult, dir: string) {
+  const { status, steps, tokens, train_loss, val_loss, best, early_stopped, tokens_per_second, sample } =
+    result;
+  return {
+    run: displayPath(dir),
+    status,
+    steps,
+    tokens,
+    train_loss,
+    val_loss,
+    best_val_loss: best?.val_loss ?? null,
+    best_step: best?.step ?? null,
+    early_stopped,
+    tokens_per_second,
+    sample,
+  };
+}

@@ -1,0 +1,128 @@
+/**
+ * Going on with a run: finding its folder, taking its configuration as it was, and taking it over. The configuration
+ * is the run's own; what the command line says otherwise is refused, but for a larger number of steps. (The learning rate then
+ * follows the longer schedule from there on, so the run is not the one that the larger number would have given from the start.)
+ */
+
+import { join } from "path";
+import { z } from "zod";
+import { displayPath, exists, type Setting, UserError, userPath, writeFileAtomic } from "../common/mod.ts";
+import type { KernelChoices, TrainingJob, TrainingPreview } from "./open_training.ts";
+import type { Recorder, RunStore } from "./recorder.ts";
+import { resolveRunConfig, type RunConfig, toYaml } from "./run_config.ts";
+
+/** A run that can go on. */
+export interface RunToResume {
+  job: TrainingJob;
+  /** How the run ended, if it had come to its end and is given no more steps. */
+  completed: Record<string, unknown> | undefined;
+}
+
+/**
+ * The folder of a run.
+ *
+ * @param which a folder, the name of one in `runsDir`, or `auto`: the run that was begun last
+ * @param configName of the last runs, only those of this configuration
+ * @returns undefined when `auto` finds none
+ * @throws UserError when there is no such run
+ */
+export async function findRun(
+  which: string,
+  runs: RunStore,
+  { runsDir, configName }: { runsDir: string; configName?: string },
+): Promise<string | undefined> {
+  if (which === "auto") return await runs.latestRun(userPath(runsDir), configName);
+  for (const dir of [userPath(which), join(userPath(runsDir), which)]) {
+    if (await exists(join(dir, "run.json"))) return dir;
+  }
+  throw new UserError(`there is no run ${which}`, {
+    file: displayPath(userPath(which)),
+    hint: `give a run's folder, the name of one in ${displayPath(userPath(runsDir))}, or auto for the latest`,
+  });
+}
+
+/**
+ * Reads what a run is, so that it can go on.
+ *
+ * @param overrides what the command line says beside; all but max_steps must agree with the run
+ * @throws UserError when it does not agree, or the run's files are broken
+ */
+export async function runToResume(
+  dir: string,
+  runs: RunStore,
+  overrides: { set?: readonly Setting[]; flags?: Readonly<Record<string, unknown>> },
+): Promise<RunToResume> {
+  const configPath = join(dir, "config.yaml");
+  const own = await resolveRunConfig({ configPath });
+  const config = await resolveRunConfig({ configPath, ...overrides });
+  const conflicts = differences(own, config).filter((key) => key !== "training.max_steps");
+  if (conflicts.length > 0) {
+    throw new UserError(`${conflicts.join(", ")} cannot change when a run goes on`, {
+      file: displayPath(configPath),
+      hint: "leave the flag out, or begin a new run; only training.max_steps may be given anew",
+    });
+  }
+  const record = await runs.readRun(dir);
+  const kernelChoices = choicesOf(record);
+  const extended = config.training.max_steps > own.training.max_steps;
+  return {
+    job: {
+      config,
+      resume: dir,
+      extended,
+      ...(kernelChoices === undefined ? {} : { kernelChoices }),
+    },
+    completed: record.status === "completed" && !extended ? record.summary : undefined,
+  };
+}
+
+/** Keys, as `section.key`, in which two configurations differ. */
+function differences(a: RunConfig, b: RunConfig): string[] {
+  const flat = (config: RunConfig): Record<string, unknown> =>
+    Object.fromEntries(
+      Object.entries(config).flatMap(([section, keys]) =>
+        Object.entries(keys as Record<string, unknown>).map(([key, value]) => [`${section}.${key}`, value])
+      ),
+    );
+  const [left, right] = [flat(a), flat(b)];
+  return [...new Set([...Object.keys(left), ...Object.keys(right)])].filter((key) =>
+    JSON.stringify(left[key]) !== JSON.stringify(right[key])
+  );
+}
+
+const choicesSchema = z.object({
+  operands: z.enum(["texture", "buffer"]),
+  profile: z.enum(["llvmpipe512", "llvmpipe256", "gpu"]),
+});
+
+function choicesOf(
+  { adapter, kernel_choices }: Awaited<ReturnType<RunStore["readRun"]>>,
+): KernelChoices | undefined {
+  const { data } = choicesSchema.safeParse(kernel_choices);
+  return data === undefined ? undefined : { adapter, ...data };
+}
+
+/** Makes the run's recorder: that of a new run, or of the one that goes on. Throws `UserError` if that cannot be. */
+export async function beginRun(
+  runs: RunStore,
+  { config, resume, extended }: TrainingJob,
+  { kernelChoices: { adapter, ...kernel_choices }, step }: TrainingPreview,
+  warn: (line: string) => void,
+): Promise<Recorder> {
+  if (resume === undefined) {
+    return await runs.createRun({
+      runs_dir: userPath(config.tracking.runs_dir),
+      config_name: config.tracking.name,
+      config_yaml: toYaml(config),
+      seed: config.training.seed,
+      adapter,
+      kernel_choices,
+    }, { warn });
+  }
+  const recorder = await runs.resumeRun(resume, step, { warn });
+  if (extended) {
+    await writeFileAtomic(join(resume, "config.yaml"), toYaml(config));
+    recorder.event({ type: "extended", step, max_steps: config.training.max_steps });
+  }
+  return recorder;
+}
