@@ -36,7 +36,7 @@ export function randomIds(length: number, stream: number, limit: number): Uint32
 /** The ways of holding operands, and the families of kernels, that every op is tested with. */
 export const OPERANDS: { name: string; options: GpuOptions }[] = [
   { name: "textures", options: { operands: "texture" } },
-  { name: "textures, folded", options: { operands: "texture", maxTextureSide: 64, profile: "llvmpipe256" } },
+  { name: "textures, folded", options: { operands: "texture", maxTextureSide: 64 } },
   { name: "buffers", options: { operands: "buffer" } },
   { name: "buffers, GPU kernels", options: { operands: "buffer", profile: "gpu" } },
   { name: "buffers in slices", options: { operands: "buffer", maxBindingBytes: 16384 } },

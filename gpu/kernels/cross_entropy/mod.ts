@@ -136,17 +136,20 @@ function lowerChunk(
   });
   if (!gradient) return;
   const [, dx, dwte] = node.outputs as [Tensor, Tensor, Tensor];
-  dispatchMatmul(lowering, { // dx [R, C] = dlogits [R, V] · wte [V, C]
-    node,
-    mode: "NN",
-    a: dlogits,
-    b: wte,
-    M: rows,
-    N: C,
-    K: V,
-    view,
-    finish: store(dx, "c_row"),
-  });
+  if (lowering.isWanted(dx)) {
+    dispatchMatmul(lowering, { // dx [R, C] = dlogits [R, V] · wte [V, C]
+      node,
+      mode: "NN",
+      a: dlogits,
+      b: wte,
+      M: rows,
+      N: C,
+      K: V,
+      view,
+      finish: store(dx, "c_row"),
+    });
+  }
+  if (!lowering.isWanted(dwte)) return;
   dispatchMatmul(lowering, { // dwte [V, C] += dlogitsᵀ [V, R] · x [R, C]
     node,
     mode: "TN",
