@@ -160,7 +160,14 @@ Deno.test("a process that is killed leaves every line that it has reported", () 
     const file = path.join(describe().runs_dir, "train.ts");
     await Deno.writeTextFile(file, script);
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--allow-all", "--config", "deno.json", file],
+      args: [
+        "run",
+        "--quiet",
+        "--allow-all",
+        "--config",
+        path.join(import.meta.dirname!, "../../deno.json"),
+        file,
+      ],
       stdout: "piped",
     }).spawn();
     let out = "";

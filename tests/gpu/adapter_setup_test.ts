@@ -4,6 +4,7 @@ import assert from "assert";
 import { adapterEnvironment, setAdapterEnvironment } from "../../gpu/adapter_environment.ts";
 import { ensureAdapter, probeAdapter } from "../../gpu/adapter_setup.ts";
 import { driverAdvice, parseOsRelease } from "../../gpu/driver_packages.ts";
+import { ROOT } from "../house/files.ts";
 
 Deno.test("adapterEnvironment() chooses Vulkan, 512 bits and a cache of that width on Linux with AVX-512", () => {
   const decided = adapterEnvironment({ os: "linux", env: { HOME: "/home/ada" }, hasAvx512: true });
@@ -105,6 +106,7 @@ Deno.test({
       try { await ensureAdapter(); } catch (error) { console.log(error.name, error.describe()); }`;
     const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "--quiet", "--no-prompt", "--allow-read", "--allow-env", "--ext=ts", "-"],
+      cwd: ROOT,
       env: { VK_ICD_FILENAMES: "/nonexistent.json", VK_DRIVER_FILES: "/nonexistent.json" },
       stdin: "piped",
       stdout: "piped",
