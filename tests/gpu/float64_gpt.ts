@@ -26,7 +26,7 @@ export type DropoutMasks = {
   attention: (site: number) => f64.AttentionMask;
 };
 
-/** The mean loss of a batch and the gradient of every parameter. */
+/** The mean loss of a batch, what the head reads (`hidden`, [M, C]), and the gradient of every parameter. */
 export function gpt(
   config: GptShape,
   { B, T }: { B: number; T: number },
@@ -34,7 +34,7 @@ export function gpt(
   ids: f64.Numbers, // [B * T]
   targets: f64.Numbers, // [B * T]
   masks?: DropoutMasks,
-): { loss: number; gradients: Record<string, Float64Array> } {
+): { loss: number; hidden: Float64Array; gradients: Record<string, Float64Array> } {
   const { n_layer, n_head: H, n_embd: C, n_positions, vocab_size: V } = config;
   const M = B * T;
   const norm = { C, epsilon: config.layer_norm_epsilon };
@@ -96,7 +96,7 @@ export function gpt(
   const { dwte, dwpe } = f64.embeddingBackward({ T, C, V, n_positions }, ids, drop(0, dx));
   gradients["wte.weight"] = f64.add(head.dwte, dwte);
   gradients["wpe.weight"] = dwpe;
-  return { loss: head.loss, gradients };
+  return { loss: head.loss, hidden: ln_f.y, gradients };
 }
 
 /** Settings of AdamW and of clipping. */
