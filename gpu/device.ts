@@ -48,6 +48,8 @@ export interface Gpu {
   readonly maxTextureSide: number;
   readonly maxStorageTextures: number;
   readonly maxStorageBuffers: number;
+  /** Whether subgroup operations were granted and a subgroup is as wide as a vector of llvmpipe (or, on a GPU, of any width). */
+  readonly hasSubgroups: boolean;
   readonly hasTimestamps: boolean;
   /** Throws the first error that the device has reported since it was opened. */
   check(): void;
@@ -102,6 +104,7 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
     maxTextureSide: Math.min(device.limits.maxTextureDimension2D, options.maxTextureSide ?? Infinity),
     maxStorageTextures: device.limits.maxStorageTexturesPerShaderStage,
     maxStorageBuffers: device.limits.maxStorageBuffersPerShaderStage,
+    hasSubgroups: features.includes("subgroups") && (profile === "gpu" || isSubgroupWidth(info, profile)),
     hasTimestamps: features.includes("timestamp-query"),
     check() {
       const error = firstError();
@@ -112,6 +115,12 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
       device.destroy();
     },
   };
+}
+
+/** Whether every subgroup of a llvmpipe adapter is one vector. */
+function isSubgroupWidth(info: GPUAdapterInfo, profile: KernelProfile): boolean {
+  const width = profile === "llvmpipe512" ? 16 : 8;
+  return info.subgroupMinSize === width && info.subgroupMaxSize === width;
 }
 
 /** `subgroups` is granted by wgpu though Deno does not list it, so it is asked for first and done without if refused. */

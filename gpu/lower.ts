@@ -73,6 +73,7 @@ const VIEW_WGSL = "struct View { a_row: u32, b_row: u32, c_row: u32, rows: u32 }
 /** What `lower` may ask of the planner. */
 export interface LoweringHost {
   readonly profile: KernelProfile;
+  readonly hasSubgroups: boolean;
   readonly maxBindingBytes: number;
   storageOf(tensor: Tensor): Storage;
   isMaterialised(tensor: Tensor): boolean;
@@ -92,6 +93,11 @@ export class Lowering {
   /** The family of kernels to choose defaults from. */
   get profile(): KernelProfile {
     return this.#host.profile;
+  }
+
+  /** Whether kernels may use subgroup operations. */
+  get hasSubgroups(): boolean {
+    return this.#host.hasSubgroups;
   }
 
   /** Bytes that one binding may hold. */

@@ -14,7 +14,12 @@ export {
 export { type DriverFault, findDriverFaults } from "./driver_faults.ts";
 export { type Axis, axis, Graph, logicalLength, physicalLength, rowsOf, type Tensor } from "./graph.ts";
 export { KernelCache, type ReadyDispatch } from "./kernel.ts";
-export { attention, type AttentionOptions } from "./kernels/attention/mod.ts";
+export {
+  attention,
+  type AttentionOptions,
+  cachedAttention,
+  type CachedAttentionOptions,
+} from "./kernels/attention/mod.ts";
 export { headLoss, IGNORE_TARGET } from "./kernels/cross_entropy/mod.ts";
 export { add, dropout, gelu } from "./kernels/elementwise/mod.ts";
 export { embedding, tokenIndex, tokenIndexLength } from "./kernels/embedding/mod.ts";

@@ -53,6 +53,7 @@ export type PlanTarget = Pick<
   | "maxTextureSide"
   | "maxStorageTextures"
   | "maxStorageBuffers"
+  | "hasSubgroups"
 >;
 
 /** Plans a graph for an adapter. Allocates nothing. */
@@ -72,6 +73,7 @@ export function plan(graph: Graph, target: PlanTarget, parameters: ParameterLayo
   };
   const lowering = new Lowering({
     profile: target.profile,
+    hasSubgroups: target.hasSubgroups,
     maxBindingBytes: target.maxBindingBytes,
     storageOf,
     isMaterialised: (tensor) => wanted.has(tensor),

@@ -9,12 +9,14 @@ import {
   attention,
   type Axis,
   axis,
+  cachedAttention,
   dropout,
   embedding,
   gelu,
   gradients,
   Graph,
   headLoss,
+  lastRow,
   layerNorm,
   linear,
   matmulTransposed,
@@ -185,3 +187,21 @@ export function logitsGraph(c: ModelConfig, size: BatchSize): Graph {
   return base.graph;
 }
 
+/**
+ * N new tokens of each of B sequences behind `step.position` tokens that stand in the KV cache.
+ * Input: `input_ids` [B * N]. Output: `logits` [B, V] of token `step.last` of each sequence.
+ */
+export function cachedGraph(c: ModelConfig, { B, N }: { B: number; N: number }): Graph {
+  const base = scaffold(c);
+  const { heads } = axes(c);
+  const tokens = base.graph.input("input_ids", B * N);
+  const attend: Attend = (qkv, layer) => {
+    const rows = rowsOf(B * c.n_positions);
+    const keys = base.graph.state(`h.${layer}.keys`, rows, heads); //     [B * n_positions, C]
+    const values = base.graph.state(`h.${layer}.values`, rows, heads); // [B * n_positions, C]
+    return cachedAttention(qkv, keys, values, { B, N, n_head: c.n_head, T_max: c.n_positions });
+  };
+  const x = transformer(base, c, { tokens, T: N, training: false, attend }); // [B * N, C]
+  base.graph.output("logits", matmulTransposed(lastRow(x, B), base.p("wte.weight"))); // [B, V]
+  return base.graph;
+}

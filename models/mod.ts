@@ -3,6 +3,7 @@ export * from "./checkpoint.ts";
 export * from "./checkpoint_list.ts";
 export * from "./checkpoint_write.ts";
 export * from "./config.ts";
+export * from "./generator.ts";
 export * from "./gpt.ts";
 export * from "./hugging_face_config.ts";
 export * from "./init.ts";

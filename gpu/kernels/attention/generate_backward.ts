@@ -100,7 +100,6 @@ export function backwardKeys(options: BackwardOptions): AttentionKernel {
   const { B, T, H, hd, queries, keys, dropout } = options;
   const D = headColumns(hd);
   const scale = 1 / Math.sqrt(hd);
-  const exact = T % queries === 0 && keys % queries === 0; // steps of `queries` from k0 then end at T
   const weight = dropout > 0 ? "a" : "p";
   let body = `  let k0 = block * ${keys}u;
   let qcol = h * ${D}u;
@@ -115,9 +114,10 @@ export function backwardKeys(options: BackwardOptions): AttentionKernel {
       body += `  var x${k}_${d} = vec4f(0.0);\n  var z${k}_${d} = vec4f(0.0);\n`;
     }
   }
-  body += `  for (var i = k0; i < ${T}u; i += ${queries}u) {\n`;
+  // From the last query down, so that neighbouring invocations read the same rows whatever keys they own.
+  body += `  for (var n = 0u; n < ${T}u - k0; n += ${queries}u) {\n`;
   for (let q = 0; q < queries; q++) {
-    body += `    let query${q} = ${exact ? `i + ${q}u` : `min(i + ${q}u, ${T - 1}u)`};\n`;
+    body += `    let query${q} = ${T - 1}u - ${q === 0 ? "n" : `min(n + ${q}u, ${T - 1}u)`};\n`;
     body += `    let row${q} = first_row + query${q};\n`;
     body += `    let stats${q} = load_delta(head_row * ${T}u + query${q}, 0u);\n`;
   }
@@ -135,7 +135,7 @@ export function backwardKeys(options: BackwardOptions): AttentionKernel {
   for (let q = 0; q < queries; q++) {
     if (dropout > 0) body += keepFactors(`keep${q}_`, `query${q}`, "k0", keys);
     for (let k = 0; k < keys; k++) {
-      const visible = `i + ${q}u >= k0 + ${k}u` + (exact ? "" : ` && i + ${q}u < ${T}u`);
+      const visible = `n + k0 < ${Math.max(0, T - q - k)}u`;
       body += `    let p${q}_${k} = select(0.0, exp2(s${q}_${k} - stats${q}.x), ${visible});\n`;
       if (dropout > 0) body += `    let a${q}_${k} = p${q}_${k} * keep${q}_${k};\n`;
       const dp = `t${q}_${k}${dropout > 0 ? ` * keep${q}_${k}` : ""}`;

@@ -13,6 +13,9 @@ import {
   type AttentionTiles,
   backwardKeys,
   backwardQueries,
+  cachedAppend,
+  cachedSplit,
+  cachedTile,
   forward,
 } from "./generate.ts";
 
@@ -131,6 +134,66 @@ export function attention(qkv: Tensor, options: AttentionOptions): Tensor { // [
   return qkv.graph.node(attentionOp, [qkv], attrs, [
     { rows: qkv.rows, cols: headsAxis(qkv, n_head) },
     { rows: rowsOf(B * n_head * T), cols: axis(4), name: "stats" },
+  ]).outputs[0]!;
+}
+
+/** What attention over a KV cache must know beside qkv and the caches. */
+export interface CachedAttentionOptions {
+  /** Sequences. */
+  B: number;
+  /** New tokens of each. */
+  N: number;
+  n_head: number;
+  /** Tokens of each that the cache holds. */
+  T_max: number;
+}
+
+const cachedAttentionOp: Op = {
+  name: "cached_attention",
+  lower(node, lowering) {
+    const [qkv, keys, values] = node.inputs as [Tensor, Tensor, Tensor];
+    const [y] = node.outputs as [Tensor];
+    const { B, N, T_max, n_head: H, hd } = node.attrs as CachedAttentionOptions & { hd: number };
+    const shape = { B, N, T_max, H, hd };
+    lowering.dispatch({
+      node,
+      label: "KV cache append",
+      args: [read("qkv", qkv), write("k_cache", keys), write("v_cache", values)],
+      ...kernelSpec(cachedAppend({ ...shape, workgroup: 64 })),
+    });
+    lowering.dispatch({
+      node,
+      label: "attention over cache",
+      args: [read("qkv", qkv), read("k_cache", keys), read("v_cache", values), write("y", y)],
+      ...kernelSpec(
+        N === 1
+          ? cachedSplit({ ...shape, keys: 2, workgroup: 32 })
+          : cachedTile({ ...shape, ...defaultTiles("forward", { B, T: N, H, hd }, lowering.profile) }),
+      ),
+    });
+  },
+};
+
+/**
+ * Attention of N new tokens a sequence, which stand at `step.position`, over all tokens up to themselves. Their keys and
+ * values are appended to the caches first.
+ *
+ * @param qkv queries, keys and values of the new tokens: [B * N, 3C]
+ * @param keys state, [B * T_max, C]
+ * @param values state, [B * T_max, C]
+ */
+export function cachedAttention( // [B * N, 3C] -> [B * N, C]
+  qkv: Tensor,
+  keys: Tensor,
+  values: Tensor,
+  options: CachedAttentionOptions,
+): Tensor {
+  if (qkv.cols.groups !== 3 * options.n_head) {
+    throw new Error("attention: qkv must have 3 × n_head groups of columns");
+  }
+  const attrs = { ...options, hd: qkv.cols.size };
+  return qkv.graph.node(cachedAttentionOp, [qkv, keys, values], attrs, [
+    { rows: qkv.rows, cols: headsAxis(qkv, options.n_head) },
   ]).outputs[0]!;
 }
 

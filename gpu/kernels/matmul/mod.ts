@@ -39,7 +39,7 @@ export interface MatmulCall {
 /** Records the kernel of a product with the default tile of its shape. */
 export function dispatchMatmul(lowering: Lowering, call: MatmulCall): void {
   const { mode, M, N, K } = call;
-  const tile = defaultTiles(mode, M, N, K, lowering.profile);
+  const tile = defaultTiles(mode, M, N, K, lowering.profile, lowering.hasSubgroups);
   const kernel = generateMatmul({
     mode,
     M,
