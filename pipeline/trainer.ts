@@ -287,11 +287,11 @@ export class Trainer {
 
   #progress(doing: string | null = null): void {
     const { onProgress, config } = this.#o;
-    const { train_loss, val_loss } = this.#state;
+    const { train_loss, val_loss, loss_sum, loss_count } = this.#state;
     onProgress?.({
       step: this.#step,
       max_steps: config.training.max_steps,
-      train_loss,
+      train_loss: loss_count > 0 ? loss_sum / loss_count : train_loss,
       val_loss,
       tokens_per_second: this.#rate,
       doing,

@@ -4,6 +4,7 @@
 export interface TrainingProgress {
   step: number;
   max_steps: number;
+  /** Mean of the steps since the last line of metrics. */
   train_loss: number | null;
   val_loss: number | null;
   tokens_per_second: number | null;

@@ -9,6 +9,8 @@ import type { TrainingProgress, TrainingResult } from "../training_result.ts";
 export class TrainDisplay {
   readonly #quiet: boolean;
   #progress: Progress | undefined;
+  #total = 0;
+  #isCompiled = false;
   #val_loss: number | null = null;
   readonly #startedAt = performance.now();
 
@@ -37,12 +39,21 @@ export class TrainDisplay {
         "Ctrl-C saves the state and ends.",
     );
     const { max_steps } = config.training;
-    this.#progress = new Progress({ label: "train", total: max_steps, start: step, quiet: this.#quiet });
+    this.#total = max_steps;
+    this.#progress = this.#newProgress(step);
     this.#progress.update(step, "first step, compiling");
+  }
+
+  #newProgress(start: number): Progress {
+    return new Progress({ label: "train", total: this.#total, start, quiet: this.#quiet });
   }
 
   /** How training stands. */
   update({ step, train_loss, val_loss, tokens_per_second, doing }: TrainingProgress): void {
+    if (!this.#isCompiled && train_loss !== null) {
+      this.#isCompiled = true;
+      this.#progress = this.#newProgress(step); // the first step tells nothing of how long the others will take
+    }
     if (val_loss !== this.#val_loss) {
       this.#val_loss = val_loss;
       this.note(`step ${step}  train loss ${loss(train_loss)}  validation loss ${loss(val_loss)}`);
