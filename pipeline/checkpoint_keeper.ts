@@ -7,10 +7,12 @@ import { UserError } from "../common/mod.ts";
 import type { Tokenizer } from "../data/mod.ts";
 import {
   discardCheckpointsAfter,
+  parameters,
   pruneCheckpoints,
   type TrainableModel,
   writeCheckpoint,
 } from "../models/mod.ts";
+import { ReadAhead, type Reading } from "./read_ahead.ts";
 import type { Recorder } from "./recorder.ts";
 import type { TrainingState } from "./training_state.ts";
 
@@ -52,12 +54,17 @@ export class CheckpointKeeper {
     const { model, tokenizer, recorder, keep, warn } = this.#options;
     await recorder.flush?.();
     try {
-      const { store, config } = model;
+      const { config } = model;
+      const ahead = new ReadAhead(readings(model));
+      const data = (key: string) =>
+        async function* () {
+          yield await ahead.take(key);
+        };
       this.path = await writeCheckpoint(recorder.dir, {
         step,
         config,
-        weight: ({ name }) => () => piece(store.read(name)),
-        moment: (moment, { name }) => () => piece(store.read(name, moment)),
+        weight: ({ name }) => data(`value.${name}`),
+        moment: (moment, { name }) => data(`${moment}.${name}`),
         tokenizer: tokenizer.toJSON(),
         state,
       });
@@ -77,6 +84,13 @@ export class CheckpointKeeper {
   }
 }
 
-async function* piece(data: Promise<Float32Array>): AsyncGenerator<Float32Array> {
-  yield await data;
+/** All tensors of a checkpoint in the order in which they are written. */
+function readings({ store, config }: TrainableModel): Reading[] {
+  return (["value", "exp_avg", "exp_avg_sq"] as const).flatMap((plane) =>
+    parameters(config).map(({ name, shape }) => ({
+      key: `${plane}.${name}`,
+      bytes: 4 * shape.reduce((size, n) => size * n, 1),
+      read: () => store.read(name, plane),
+    }))
+  );
 }
