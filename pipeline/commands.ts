@@ -1,10 +1,22 @@
 /** The commands of this room, to be hung on the tree in `mod.ts`. */
 
 import type { Command } from "commander";
+import { benchmarkCommand } from "./commands/benchmark.ts";
+import { doctorCommand } from "./commands/doctor.ts";
+import { evaluateCommand } from "./commands/evaluate.ts";
+import { generateCommand } from "./commands/generate.ts";
+import { planCommand } from "./commands/plan.ts";
 import { trainCommand } from "./commands/train.ts";
 import type { RunStore } from "./recorder.ts";
 
 /** All commands of `pipeline/`. `runs` is where they keep runs. */
 export function pipelineCommands(runs: RunStore): Command[] {
-  return [trainCommand(runs)];
+  return [
+    trainCommand(runs),
+    generateCommand(),
+    evaluateCommand(),
+    planCommand(),
+    doctorCommand(),
+    benchmarkCommand(),
+  ];
 }

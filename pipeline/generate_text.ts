@@ -34,7 +34,7 @@ export interface TextEnd {
  * @throws UserError when an option is out of its range, or the model's weights are broken.
  */
 export async function* generateText(
-  generator: Generator,
+  generator: Pick<Generator, "generate">,
   tokenizer: Tokenizer,
   options: TextOptions = {},
 ): AsyncGenerator<string> {

@@ -1,9 +1,12 @@
 /** The door of `pipeline/`: what is done to a model, and the configuration of a run. */
 export { pipelineCommands } from "./commands.ts";
 export * from "./config.ts";
+export { evaluateModel, type Evaluation, type EvaluationSettings } from "./evaluate_model.ts";
+export { generateText, type TextEnd, type TextOptions, unknownCharacters } from "./generate_text.ts";
 export * from "./recorder.ts";
 export * from "./run_config.ts";
 export * from "./schedule.ts";
 export { type OpenTraining, openTraining, type TrainingJob, type TrainingPreview } from "./open_training.ts";
 export { type TrainedRun, type TrainOptions, trainWith } from "./train.ts";
 export type { TrainingProgress, TrainingResult } from "./training_result.ts";
+export { findModel, type FoundModel, generate, TextModel } from "./text_model.ts";

@@ -1,7 +1,7 @@
 /** The command `chatgot generate`: lets a trained model write. */
 
 import { Command } from "commander";
-import { displayPath, UserError } from "../../common/mod.ts";
+import { displayPath, onInterrupt, UserError } from "../../common/mod.ts";
 import { type TextEnd, unknownCharacters } from "../generate_text.ts";
 import { findModel, TextModel } from "../text_model.ts";
 import { addJsonFlag, numberFlag } from "./flags.ts";
@@ -176,7 +176,7 @@ function interruptible(): () => Promise<boolean> {
   return async () => {
     if (!listening) {
       listening = true;
-      Deno.addSignalListener("SIGINT", () => interrupted = true);
+      onInterrupt(() => interrupted = true, () => Deno.exit(INTERRUPTED));
     }
     if (performance.now() - last >= TURN_INTERVAL) {
       await new Promise((resolve) => setTimeout(resolve));
