@@ -3,10 +3,11 @@ import {
   backwardKeys,
   backwardQueries,
   cachedAppend,
+  cachedAttention,
   cachedSplit,
-  cachedTile,
   forward,
 } from "../../gpu/kernels/attention/generate.ts";
+import { type AttentionKind, defaultCached, defaultTiles } from "../../gpu/kernels/attention/defaults.ts";
 import {
   attentionReference,
   hash4,
@@ -21,27 +22,9 @@ import {
 
 const tolerance = 2e-6; // float32 rounding over sums of up to a few hundred terms
 
-type Case = {
-  B: number;
-  T: number;
-  H: number;
-  hd: number;
-  queries: number;
-  keys: number;
-  heads: number;
-  dropout?: number;
-};
-
-const cases: [Case, "texture" | "buffer"][] = [
-  [{ B: 1, T: 1, H: 1, hd: 1, queries: 1, keys: 1, heads: 1 }, "buffer"],
-  [{ B: 2, T: 24, H: 3, hd: 5, queries: 1, keys: 4, heads: 6 }, "texture"],
-  [{ B: 3, T: 17, H: 1, hd: 8, queries: 4, keys: 2, heads: 2 }, "texture"],
-  [{ B: 1, T: 65, H: 7, hd: 13, queries: 4, keys: 4, heads: 4 }, "buffer"],
-  [{ B: 2, T: 37, H: 2, hd: 32, queries: 2, keys: 3, heads: 1 }, "texture"],
-  [{ B: 2, T: 19, H: 3, hd: 8, queries: 2, keys: 4, heads: 6, dropout: 0.25 }, "buffer"],
-  [{ B: 1, T: 26, H: 2, hd: 12, queries: 4, keys: 2, heads: 1, dropout: 0.1 }, "texture"],
-  [{ B: 2, T: 13, H: 1, hd: 4, queries: 3, keys: 1, heads: 2, dropout: 0.5 }, "texture"],
-];
+type Case = { B: number; T: number; H: number; hd: number; dropout?: number };
+type Tiles = { queries: number; keys: number; workgroup: number; heads: number };
+type Storage = "texture" | "buffer";
 
 const site = 5;
 const step = { seed: 17, index: 23, position: 0 };
@@ -56,8 +39,8 @@ function keepOnHost({ T, dropout = 0 }: Case): (headRow: number, i: number, j: n
   };
 }
 
-for (const [c, kind] of cases) {
-  Deno.test(`attention forward and backward: ${JSON.stringify(c)} ${kind}`, async () => {
+function testForwardAndBackward(c: Case, storage: Storage, tiles: Record<AttentionKind, Tiles>): void {
+  Deno.test(`attention forward and backward: ${JSON.stringify({ ...c, storage })}`, async () => {
     const { B, T, H, hd } = c;
     const D = Math.ceil(hd / 4);
     const { device, errors } = await testDevice();
@@ -65,18 +48,25 @@ for (const [c, kind] of cases) {
       const qkvData = randomHeads(B * T, 3 * H, hd, 1, 2);
       const dyData = randomHeads(B * T, H, hd, 2);
       const expected = attentionReference(c, qkvData, dyData, keepOnHost(c));
-      const qkv = matrix(device, kind, B * T, 3 * H * D, qkvData);
-      const dy = matrix(device, kind, B * T, H * D, dyData);
-      const y = matrix(device, kind, B * T, H * D);
-      const stats = matrix(device, kind, B * H * T, 1);
-      const delta = matrix(device, kind, B * H * T, 1);
-      const dqkv = matrix(device, kind, B * T, 3 * H * D);
-      const options = { dropout: 0, ...c, site, workgroup: 16 };
-      run(device, [
-        await ready(device, forward({ ...options, stats: true }), { qkv }, { y, stats }, step),
-        await ready(device, backwardQueries(options), { qkv, y, dy, stats }, { delta, dqkv }, step),
-        await ready(device, backwardKeys(options), { qkv, dy, delta }, { dqkv }, step),
-      ]);
+      const qkv = matrix(device, storage, B * T, 3 * H * D, qkvData);
+      const dy = matrix(device, storage, B * T, H * D, dyData);
+      const y = matrix(device, storage, B * T, H * D);
+      const stats = matrix(device, storage, B * H * T, 1);
+      const delta = matrix(device, storage, B * H * T, 1);
+      const dqkv = matrix(device, storage, B * T, 3 * H * D);
+      const options = (kind: AttentionKind) => ({ dropout: 0, ...c, site, ...tiles[kind] });
+      const kernels = [
+        await ready(device, forward({ ...options("forward"), stats: true }), { qkv }, { y, stats }, step),
+        await ready(
+          device,
+          backwardQueries(options("queries")),
+          { qkv, y, dy, stats },
+          { delta, dqkv },
+          step,
+        ),
+        await ready(device, backwardKeys(options("keys")), { qkv, dy, delta }, { dqkv }, step),
+      ];
+      run(device, kernels);
       assert(relativeError(await readMatrix(device, y), expected.y) < tolerance);
       const deltas = (await readMatrix(device, delta)).filter((_, i) => i % 4 < 2);
       const lse2 = expected.lse.map((x) => x * Math.LOG2E);
@@ -87,6 +77,36 @@ for (const [c, kind] of cases) {
     } finally {
       device.destroy();
     }
+  });
+}
+
+for (
+  const [c, storage, queries, keys, heads] of [
+    [{ B: 1, T: 1, H: 1, hd: 1 }, "buffer", 1, 2, 1],
+    [{ B: 2, T: 24, H: 3, hd: 5 }, "texture", 1, 4, 6],
+    [{ B: 3, T: 17, H: 1, hd: 8 }, "texture", 4, 2, 2],
+    [{ B: 1, T: 65, H: 7, hd: 13 }, "buffer", 4, 4, 4],
+    [{ B: 2, T: 37, H: 2, hd: 32 }, "texture", 2, 3, 1],
+    [{ B: 2, T: 19, H: 3, hd: 8, dropout: 0.25 }, "buffer", 2, 4, 6],
+    [{ B: 1, T: 26, H: 2, hd: 12, dropout: 0.1 }, "texture", 4, 2, 1],
+    [{ B: 2, T: 13, H: 1, hd: 4, dropout: 0.5 }, "texture", 3, 1, 2],
+  ] as const
+) {
+  const tiles = { queries, keys, heads, workgroup: 16 };
+  testForwardAndBackward(c, storage, { forward: tiles, queries: tiles, keys: tiles });
+}
+
+for (
+  const [shape, dropout, storage, profile] of [
+    [{ B: 2, T: 33, H: 3, hd: 33 }, 0.2, "texture", "llvmpipe512"],
+    [{ B: 1, T: 50, H: 5, hd: 20 }, 0, "buffer", "gpu"],
+  ] as const
+) {
+  const tiles = (kind: AttentionKind) => defaultTiles(kind, shape, profile);
+  testForwardAndBackward({ ...shape, dropout }, storage, {
+    forward: tiles("forward"),
+    queries: tiles("queries"),
+    keys: tiles("keys"),
   });
 }
 
@@ -119,7 +139,7 @@ for (
         const shape = { B, N, T_max, H, hd, workgroup };
         const attend = N === 1
           ? cachedSplit({ ...shape, keys: 2 })
-          : cachedTile({ ...shape, queries: 4, keys: 2, heads: B * H });
+          : cachedAttention(shape, defaultCached(shape, "llvmpipe512"));
         const at = { ...step, position };
         run(device, [
           await ready(device, cachedAppend(shape), { qkv }, { k_cache, v_cache }, at),
@@ -137,7 +157,7 @@ for (
 }
 
 Deno.test("attention dropout: the share of kept weights and no mask shared by neighbours", () => {
-  const c = { B: 1, T: 128, H: 1, hd: 1, queries: 1, keys: 1, heads: 1, dropout: 0.1 };
+  const c = { B: 1, T: 128, H: 1, hd: 1, dropout: 0.1 };
   const keep = keepOnHost(c);
   let kept = 0, total = 0, equal = 0;
   for (let i = 0; i < 128; i++) {

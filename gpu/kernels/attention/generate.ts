@@ -2,6 +2,13 @@
 
 export { forward, type ForwardOptions } from "./generate_forward.ts";
 export { backwardKeys, type BackwardOptions, backwardQueries } from "./generate_backward.ts";
-export { cachedAppend, type CachedShape, cachedSplit, cachedTile } from "./generate_cached.ts";
+export {
+  cachedAppend,
+  cachedAttention,
+  type CachedChoice,
+  type CachedShape,
+  cachedSplit,
+  cachedTile,
+} from "./generate_cached.ts";
 export { type AttentionDropout, keepFunction } from "./generate_dropout.ts";
 export type { AttentionKernel, AttentionShape, AttentionTiles } from "./generate_text.ts";

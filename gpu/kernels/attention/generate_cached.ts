@@ -30,6 +30,16 @@ export type CachedShape = {
   hd: number;
 };
 
+/** Which form attends over the cache, with its tiles. */
+export type CachedChoice =
+  | { form: "tile" } & AttentionTiles
+  | { form: "split"; keys: number; workgroup: number };
+
+/** `cachedTile` or `cachedSplit`, as chosen. */
+export function cachedAttention(shape: CachedShape, choice: CachedChoice): AttentionKernel {
+  return choice.form === "tile" ? cachedTile({ ...shape, ...choice }) : cachedSplit({ ...shape, ...choice });
+}
+
 /**
  * Append kernel. Reads `qkv` [B*N, 3*H*D]; writes rows b*T_max + step.position + n of `k_cache` and `v_cache`
  * [B*T_max, H*D]. Tokens beyond T_max are dropped.
