@@ -4,6 +4,7 @@
  */
 
 import assert from "assert";
+import { defaultTiles } from "../../gpu/kernels/matmul/defaults.ts";
 import { generateMatmul } from "../../gpu/kernels/matmul/generate.ts";
 import type { MatmulMode, MatmulSpec, MatmulTile } from "../../gpu/kernels/matmul/spec.ts";
 
@@ -316,4 +317,19 @@ Deno.test("generateMatmul() refuses what it cannot do", () => {
   refused({ mode: "TN", M: 5, N: 4, K: 5 }, DIRECT, /M must be a multiple of 4/);
   refused({ mode: "NN", M: 4, N: 4, K: 4, row_sum_b: true }, DIRECT, /row_sum_b/);
   refused({ mode: "TN", M: 4, N: 4, K: 500_000 }, DIRECT, /loop trips/);
+});
+
+Deno.test("defaultTiles() gives a valid tile for every mode, profile and size", () => {
+  for (const profile of ["llvmpipe512", "llvmpipe256", "gpu"] as const) {
+    for (const mode of MODES) {
+      for (const [M, N, K] of [[1, 1, 1], [1, 50257, 768], [768, 128, 128], [2048, 1536, 384]] as const) {
+        for (const subgroups of [true, false]) {
+          const spec = shape(mode, M, N, K);
+          const tile = defaultTiles(mode, spec.M, spec.N, spec.K, profile, subgroups);
+          const { grid, flops } = generateMatmul(spec, tile);
+          assert.ok(grid.x >= 1 && grid.x <= 65535 && grid.y <= 65535 && flops > 0);
+        }
+      }
+    }
+  }
 });
