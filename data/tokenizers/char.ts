@@ -9,7 +9,7 @@
 
 import { z } from "zod";
 import { validate } from "../../common/mod.ts";
-import type { Tokenizer, TokenizerJSON } from "./tokenizer.ts";
+import type { StreamDecoder, Tokenizer, TokenizerJSON } from "./tokenizer.ts";
 
 /** How the unknown token is written. */
 export const UNKNOWN_CHARACTER = "\uFFFD";
@@ -28,6 +28,7 @@ export const UNKNOWN_CHARACTER = "\uFFFD";
 export class CharTokenizer implements Tokenizer {
   readonly kind = "char";
   readonly vocab_size: number;
+  readonly special_tokens: ReadonlyMap<string, number> = new Map();
   /** The character of each id. */
   readonly vocab: readonly string[];
   /** The id of each code point, the unknown token's for those that the vocabulary lacks. */
@@ -45,19 +46,31 @@ export class CharTokenizer implements Tokenizer {
 
   /** The tokenizer of all characters in some texts. */
   static fromTexts(texts: Iterable<string>): CharTokenizer {
-    const seen = new Uint8Array(0x110000);
-    for (const text of texts) {
-      for (let i = 0; i < text.length; i++) {
-        const codePoint = text.codePointAt(i)!;
-        if (codePoint > 0xffff) i++;
-        seen[codePoint] = 1;
-      }
-    }
-    seen.fill(0, 0xd800, 0xe000); // halves of surrogate pairs are no characters
-    seen[0xfffd] = 0; // stands last
-    const vocab: string[] = [];
-    seen.forEach((yes, codePoint) => yes && vocab.push(String.fromCodePoint(codePoint)));
-    return new CharTokenizer([...vocab, UNKNOWN_CHARACTER]);
+    const counts = new CharacterCounts();
+    for (const text of texts) counts.add(text);
+    return CharTokenizer.fromCounts(counts);
+  }
+
+  /**
+   * The tokenizer of the characters of counted texts.
+   *
+   * @param limits which of them it has: those that stand there `min_frequency` times, and of these so many that there
+   *   are `max_vocab_size` tokens with the unknown one, the commonest first and then by code point. @default all
+   */
+  static fromCounts(
+    counts: CharacterCounts,
+    limits: { min_frequency?: number; max_vocab_size?: number } = {},
+  ): CharTokenizer {
+    const { min_frequency = 1, max_vocab_size = Infinity } = limits;
+    const common = counts.entries()
+      .filter(([, count]) => count >= min_frequency)
+      .sort(([a, countA], [b, countB]) => countB - countA || a - b)
+      .slice(0, max_vocab_size - 1);
+    const vocab = common.map(([codePoint]) => codePoint).sort((a, b) => a - b);
+    return new CharTokenizer([
+      ...vocab.map((codePoint) => String.fromCodePoint(codePoint)),
+      UNKNOWN_CHARACTER,
+    ]);
   }
 
   encode(text: string): Uint32Array {
@@ -77,6 +90,16 @@ export class CharTokenizer implements Tokenizer {
     return text;
   }
 
+  /** Every id is a whole character, so nothing is ever held back. */
+  decoder(): StreamDecoder {
+    return { push: (id) => this.vocab[id] ?? UNKNOWN_CHARACTER, end: () => "" };
+  }
+
+  byteLength(id: number): number {
+    const codePoint = (this.vocab[id] ?? UNKNOWN_CHARACTER).codePointAt(0)!;
+    return codePoint < 0x80 ? 1 : codePoint < 0x800 ? 2 : codePoint < 0x10000 ? 3 : 4;
+  }
+
   toJSON(): TokenizerJSON {
     return { kind: this.kind, vocab: [...this.vocab] };
   }
@@ -85,6 +108,30 @@ export class CharTokenizer implements Tokenizer {
   static fromJSON(json: unknown, file?: string): CharTokenizer {
     const saved = validate(CharTokenizerJSON, json, { ...(file === undefined ? {} : { file }) });
     return new CharTokenizer(saved.vocab);
+  }
+}
+
+/** How often each character stands in texts. */
+export class CharacterCounts {
+  private readonly counts = new Float64Array(0x110000); // by code point
+
+  /** Counts the characters of one more text. */
+  add(text: string): void {
+    for (let i = 0; i < text.length; i++) {
+      const codePoint = text.codePointAt(i)!;
+      if (codePoint > 0xffff) i++;
+      this.counts[codePoint]!++;
+    }
+  }
+
+  /** Code points and how often each stands there; halves of surrogate pairs and U+FFFD are no characters. */
+  entries(): [codePoint: number, count: number][] {
+    const entries: [number, number][] = [];
+    this.counts.forEach((count, codePoint) => {
+      const isHalf = codePoint >= 0xd800 && codePoint < 0xe000;
+      if (count > 0 && !isHalf && codePoint !== 0xfffd) entries.push([codePoint, count]);
+    });
+    return entries;
   }
 }
 
