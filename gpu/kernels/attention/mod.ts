@@ -7,15 +7,13 @@ import { type Axis, axis, logicalLength, rowsOf, type Tensor } from "../../graph
 import type { Op } from "../../op.ts";
 import type { Arg, KernelSpec } from "../../lower.ts";
 import { RANDOM_WGSL } from "../random.ts";
+import { defaultCached, defaultTiles } from "./defaults.ts";
 import {
   type AttentionKernel,
-  type AttentionShape,
-  type AttentionTiles,
   backwardKeys,
   backwardQueries,
   cachedAppend,
-  cachedSplit,
-  cachedTile,
+  cachedAttention as cachedKernel,
   forward,
 } from "./generate.ts";
 
@@ -165,11 +163,7 @@ const cachedAttentionOp: Op = {
       node,
       label: "attention over cache",
       args: [read("qkv", qkv), read("k_cache", keys), read("v_cache", values), write("y", y)],
-      ...kernelSpec(
-        N === 1
-          ? cachedSplit({ ...shape, keys: 2, workgroup: 32 })
-          : cachedTile({ ...shape, ...defaultTiles("forward", { B, T: N, H, hd }, lowering.profile) }),
-      ),
+      ...kernelSpec(cachedKernel(shape, defaultCached(shape, lowering.profile))),
     });
   },
 };
@@ -195,8 +189,4 @@ export function cachedAttention( // [B * N, 3C] -> [B * N, C]
   return qkv.graph.node(cachedAttentionOp, [qkv, keys, values], attrs, [
     { rows: qkv.rows, cols: headsAxis(qkv, options.n_head) },
   ]).outputs[0]!;
-}
-
-function defaultTiles(_kind: string, shape: AttentionShape, _profile: string): AttentionTiles {
-  return { queries: 4, keys: 2, workgroup: 16, heads: shape.B * shape.H };
 }
