@@ -40,7 +40,7 @@ export function defaultTiles(
   const lanes = profile === "llvmpipe512" ? 16 : 8;
   // Rows that an invocation owns: more share a load, but text, and with it compile time, grows with rows × columns.
   const { queries, keys } = {
-    forward: { queries: atLeast1(48 / D, 4), keys: 2 },
+    forward: { queries: atLeast1((shape.T < 512 ? 48 : 64) / D, 4), keys: 2 },
     queries: { queries: atLeast1(32 / D, 4), keys: 1 },
     keys: { queries: 1, keys: atLeast1(32 / D, 2) },
   }[kind];
