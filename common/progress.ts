@@ -133,7 +133,7 @@ function writeToStderr(text: string): void {
 /** Cuts a line to the terminal's width: a longer one would wrap and could not be rewritten. */
 function fit(line: string): string {
   try {
-    return line.slice(0, Math.max(20, Deno.consoleSize().columns - 1));
+    return line.slice(0, Math.max(20, (Deno.consoleSize().columns || 80) - 1));
   } catch {
     return line; // standard output and error are no terminal of a known size
   }
