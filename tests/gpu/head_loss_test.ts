@@ -87,8 +87,7 @@ function logitBound(C: number, x: Float32Array, wte: Float32Array): number {
 
 testOperands("head and cross-entropy with their gradients", async (gpu) => {
   await check(gpu, { M: 1, C: 1, V: 1 });
-  await check(gpu, { M: 17, C: 11, V: 67, slot: 5 });
-  await check(gpu, { M: 67, C: 20, V: 131 });
+  await check(gpu, { M: 67, C: 11, V: 131, slot: 5 });
 });
 
 Deno.test("cross-entropy in several chunks of rows, the last one shorter", async () => {
@@ -106,9 +105,11 @@ Deno.test("cross-entropy in several chunks of rows, the last one shorter", async
         [[0, 16], [16, 16], [32, 5]].map(([row, rows]) => ({ a_row: row, b_row: row, c_row: row, rows })),
       );
       await check(gpu, c);
-      await check(gpu, { ...c, wanted: ["x"] });
-      await check(gpu, { ...c, wanted: ["wte"] });
-      await check(gpu, { ...c, wanted: [] });
+      if (operands === "texture") {
+        for (const wanted of [["x"], ["wte"], []] as const) {
+          await check(gpu, { ...c, wanted: [...wanted] });
+        }
+      }
     });
   }
 });

@@ -29,8 +29,11 @@ import {
 
 const absolute = (values: f64.Numbers) => Float64Array.from(values, Math.abs);
 
-/** [M, K, N]: ones, primes, sizes just over the tiles of 8 and 16 rows, 64 × 64 and 128 columns, and more than one slice. */
-const LINEAR_SHAPES = [[1, 1, 1], [17, 5, 129], [7, 67, 3], [65, 33, 66], [301, 20, 23]] as const;
+/**
+ * [M, K, N]: ones, primes, sizes just over the tiles of 16 and 64 rows and 64 and 128
+ * columns, more rows than a slice.
+ */
+const LINEAR_SHAPES = [[1, 1, 1], [17, 5, 131], [301, 29, 67]] as const;
 
 testOperands("linear and its gradients", async (gpu) => {
   for (const [M, K, N] of LINEAR_SHAPES) {
@@ -95,7 +98,7 @@ Deno.test("the gradient of a linear layer over many rows, its sums cut into slic
 });
 
 testOperands("a·bᵀ", async (gpu) => {
-  for (const [M, K, N] of [[1, 4, 67], [19, 7, 131]] as const) {
+  for (const [M, K, N] of [[19, 7, 131]] as const) {
     const graph = new Graph();
     const a = graph.parameter("a", rowsOf(M), axis(K));
     const b = graph.parameter("b", axis(N, { multiple: 128 }), axis(K));
@@ -110,7 +113,7 @@ testOperands("a·bᵀ", async (gpu) => {
 });
 
 testOperands("gelu and its gradient", async (gpu) => {
-  for (const [M, N] of [[1, 1], [17, 67], [257, 20]] as const) {
+  for (const [M, N] of [[1, 1], [257, 67]] as const) {
     const graph = new Graph();
     const x = graph.parameter("x", rowsOf(M), axis(N));
     const y = gelu(x);
@@ -147,7 +150,7 @@ testOperands("add and its gradients", async (gpu) => {
 });
 
 testOperands("layer norm and its gradients", async (gpu) => {
-  for (const [M, C] of [[1, 1], [3, 2], [17, 67], [301, 13], [5, 129]] as const) {
+  for (const [M, C] of [[1, 1], [17, 67], [301, 13]] as const) {
     const epsilon = 1e-5;
     const graph = new Graph();
     const x = graph.parameter("x", rowsOf(M), axis(C));
@@ -190,7 +193,7 @@ testOperands("layer norm and its gradients", async (gpu) => {
 
 testOperands("embedding and its gradients", async (gpu) => {
   for (
-    const [B, T, C, V, n_positions] of [[1, 1, 1, 1, 1], [3, 7, 11, 67, 24], [5, 61, 20, 131, 61]] as const
+    const [B, T, C, V, n_positions] of [[1, 1, 1, 1, 1], [5, 61, 11, 131, 101]] as const
   ) {
     const rows = B * T;
     const graph = new Graph();
@@ -241,7 +244,7 @@ Deno.test("the gradient of an embedding keeps nothing of the tokens of an earlie
 });
 
 /** B, T, heads, size of a head: ones, head sizes that are padded, lengths that no block divides. */
-const ATTENTION_SHAPES = [[1, 1, 1, 1], [2, 17, 3, 5], [1, 37, 1, 11], [3, 24, 2, 16]] as const;
+const ATTENTION_SHAPES = [[1, 1, 1, 1], [2, 17, 3, 5], [1, 37, 1, 11]] as const;
 
 testOperands("attention and its gradient", async (gpu) => {
   for (const [B, T, H, hd] of ATTENTION_SHAPES) {

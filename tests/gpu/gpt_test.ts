@@ -1,0 +1,101 @@
+/** Whole models through the graph that training runs: loss and every gradient against float64. */
+
+import { IGNORE_TARGET, tokenIndex } from "../../gpu/mod.ts";
+import { modelConfig, parameters } from "../../models/mod.ts";
+import { trainingGraph } from "../../models/gpt.ts";
+import type { DropoutMasks } from "./float64_gpt.ts";
+import { gpt } from "./float64_gpt.ts";
+import { activationMask, attentionMask } from "./masks.ts";
+import { assertClose, OPERANDS, randomIds, randomParameters, runGraph, withGpu } from "./support.ts";
+
+interface Case {
+  model: Parameters<typeof modelConfig>[0];
+  B: number;
+  T: number;
+  step?: { seed: number; index: number };
+}
+
+/** Runs one micro-batch of a model and compares all that it computes with the oracle. */
+async function check(
+  options: (typeof OPERANDS)[number]["options"],
+  c: Case,
+  masks?: DropoutMasks,
+): Promise<void> {
+  const config = modelConfig(c.model);
+  const { n_embd: C, vocab_size: V } = config;
+  const { B, T } = c;
+  const ids = randomIds(B * T, 1, V);
+  const targets = randomIds(B * T, 2, V);
+  if (B * T > 3) targets[3] = IGNORE_TARGET;
+  const p = randomParameters(config);
+  const graph = trainingGraph(config, { B, T, micro_batches: 1, ring: 3 });
+  const { outputs, gradients } = await withGpu(options, (gpu) =>
+    runGraph(gpu, graph, {
+      parameters: p,
+      inputs: { input_ids: ids, targets, token_index: tokenIndex(ids, V) },
+      step: { slot: 2, ...c.step },
+    }));
+  const expected = gpt(config, { B, T }, p, ids, targets, masks);
+  assertClose("loss", [outputs.losses![2]!], [expected.loss], 64);
+  for (const { name } of parameters(config)) {
+    // A rounding for each term of the longest sums on the way: the products with the widest layer, the vocabulary and the
+    // rows of the batch.
+    assertClose(name, gradients[name]!, expected.gradients[name]!, 4 * C + V + B * T);
+  }
+}
+
+const options = (name: string) => OPERANDS.find((o) => o.name === name)!.options;
+
+/** Odd numbers of heads, head sizes that are padded, widths that four does not divide, batches of a prime number of rows. */
+const CASES: [string, Case][] = [
+  ["textures", {
+    model: { n_layer: 2, n_head: 3, n_embd: 33, n_positions: 31, vocab_size: 67 },
+    B: 2,
+    T: 24,
+  }],
+  ["textures", { model: { n_layer: 1, n_head: 2, n_embd: 14, n_positions: 1, vocab_size: 3 }, B: 1, T: 1 }],
+  ["textures, folded", {
+    model: { n_layer: 1, n_head: 7, n_embd: 35, n_positions: 64, vocab_size: 131 },
+    B: 1,
+    T: 37,
+  }],
+  ["buffers, GPU kernels", {
+    model: { n_layer: 2, n_head: 3, n_embd: 33, n_positions: 30, vocab_size: 131 },
+    B: 3,
+    T: 24,
+  }],
+  ["buffers in slices", {
+    model: { n_layer: 1, n_head: 5, n_embd: 25, n_positions: 101, vocab_size: 67 },
+    B: 1,
+    T: 101,
+  }],
+];
+
+for (const [name, c] of CASES) {
+  const { n_head, n_embd, vocab_size } = c.model;
+  const title =
+    `n_head ${n_head}, n_embd ${n_embd}, vocab_size ${vocab_size}, ${c.B} × ${c.T} tokens, ${name}`;
+  Deno.test(`a model's loss and gradients: ${title}`, () => check(options(name), c));
+}
+
+Deno.test("a model with dropout in all its places, masks computed again on the host", async () => {
+  const step = { seed: 1234567, index: 89 };
+  const [embd_pdrop, resid_pdrop, attn_pdrop] = [0.1, 0.25, 0.4];
+  const model = {
+    n_layer: 2,
+    n_head: 3,
+    n_embd: 15,
+    n_positions: 24,
+    vocab_size: 67,
+    embd_pdrop,
+    resid_pdrop,
+    attn_pdrop,
+  };
+  const [B, T, H] = [2, 23, 3];
+  const masks: DropoutMasks = {
+    activation: (site, row, col) =>
+      activationMask(step, site, site === 0 ? embd_pdrop : resid_pdrop)(row, col),
+    attention: (site) => attentionMask(step, site, attn_pdrop, { T, H }),
+  };
+  await check(options("textures"), { model, B, T, step }, masks);
+});
