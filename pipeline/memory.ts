@@ -5,7 +5,13 @@
 
 import { humanBytes, UserError } from "../common/mod.ts";
 import { type Gpu, layoutParameters, type Plan, plan, type PlanTarget } from "../gpu/mod.ts";
-import { evaluationGraph, type ModelConfig, parameterSpecs, trainingPlan } from "../models/mod.ts";
+import {
+  evaluationGraph,
+  type ModelConfig,
+  parameterCount,
+  parameterSpecs,
+  trainingPlan,
+} from "../models/mod.ts";
 import type { TrainingConfig } from "./config.ts";
 
 /** Bytes of device memory, by what they are for. */
@@ -53,22 +59,33 @@ function programBytes({ memory }: Plan): number {
 }
 
 /**
+ * Bytes that a training takes at the very least: AdamW's four numbers for each parameter, and the input of each layer
+ * for each token. Known at once, where planning something absurd would itself take for ever.
+ */
+export function leastMemory(model: ModelConfig, training: TrainingConfig): number {
+  const tokens = training.batch_size * training.max_seq_length;
+  return 16 * parameterCount(model) + 4 * tokens * model.n_embd * model.n_layer;
+}
+
+/** More than any GPU has. */
+const ABSURD_BYTES = 2 ** 40;
+
+/**
  * Refuses a training that a software adapter's machine has no memory for. A GPU does not tell what it has; there,
- * running out is an error of the first step.
+ * running out is an error of the first step, if what is asked for is not absurd.
  *
  * @param available bytes that are free; what the system says, where it may be asked, by default
  * @throws UserError with both numbers and what to change
  */
 export function checkMemory(
-  memory: TrainingMemory,
+  memory: Pick<TrainingMemory, "total">,
   adapter: Pick<Gpu, "profile">,
   available: number | undefined = availableMemory(),
 ): void {
-  if (adapter.profile === "gpu" || available === undefined || memory.total <= available) return;
+  const most = adapter.profile === "gpu" ? ABSURD_BYTES : available ?? ABSURD_BYTES;
+  if (memory.total <= most) return;
   throw new UserError(
-    `training would take ${humanBytes(memory.total)} of memory, this machine has ${
-      humanBytes(available)
-    } free`,
+    `training would take ${humanBytes(memory.total)} of memory, there is at most ${humanBytes(most)}`,
     { hint: "lower training.batch_size, training.max_seq_length or the model's size" },
   );
 }

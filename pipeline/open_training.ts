@@ -18,7 +18,7 @@ import {
   parameters,
   TrainableModel,
 } from "../models/mod.ts";
-import { checkMemory, type TrainingMemory, trainingMemory } from "./memory.ts";
+import { checkMemory, leastMemory, type TrainingMemory, trainingMemory } from "./memory.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RunConfig } from "./run_config.ts";
 import { Trainer, type TrainerOptions } from "./trainer.ts";
@@ -64,7 +64,7 @@ export class OpenTraining {
     readonly gpu: Gpu,
     readonly dataset: Dataset,
     private readonly job: TrainingJob,
-    private readonly checkpoint: Checkpoint | undefined,
+    private checkpoint: Checkpoint | undefined,
     private readonly state: TrainingState,
     /** Steps of the run's checkpoints when they were looked at. */
     private readonly checkpointsSeen: number[],
@@ -96,7 +96,7 @@ export class OpenTraining {
       recorder.finish("failed", { error: error instanceof Error ? error.message : String(error) });
       throw error;
     } finally {
-      checkpoint?.close();
+      this.#closeCheckpoint();
     }
   }
 
@@ -132,8 +132,13 @@ export class OpenTraining {
 
   /** Frees the device and all that is on it. */
   close(): void {
-    this.checkpoint?.close();
+    this.#closeCheckpoint();
     this.gpu.close();
+  }
+
+  #closeCheckpoint(): void {
+    this.checkpoint?.close();
+    this.checkpoint = undefined;
   }
 }
 
@@ -160,6 +165,7 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
   const state = checkpoint === undefined ? initialState(dataset) : stateOf(checkpoint, dataset, job);
   const { gpu, warnings: adapterWarnings } = await openPinned(job.kernelChoices);
   try {
+    checkMemory({ total: leastMemory(model, training) }, gpu); // planning something absurd would itself take for ever
     const memory = trainingMemory(model, training, gpu);
     checkMemory(memory, gpu);
     const preview: TrainingPreview = {
