@@ -3,8 +3,8 @@
  *
  * What decides on llvmpipe (Mesa 22.3, 2 cores with AVX-512, storage textures, 2026-11): a taller tile spreads the dear
  * loads of B over more rows, until its code no longer fits a core's 32 KiB of instructions (96 x 4 is slower than 48 x 4);
- * the text of a tile compiles in proportion, so that small products get small tiles. Vectors of 512 bits give 1.4 times
- * the speed of 256, the broadcast form 1.6 to 2 times that of the direct one.
+ * but every vec4 of a tile repeats the text of `finish`, and compiling takes time in proportion, so that small products
+ * get small tiles. Vectors of 512 bits give 1.4 times the speed of 256, the broadcast form 1.6 times that of the direct.
  */
 
 import type { MatmulMode, MatmulTile } from "./spec.ts";
@@ -43,17 +43,11 @@ export function defaultTiles(
     return { form: "broadcast", tile_m, tile_n: 8, k_unroll: 4, workgroup: [8, 1], block: [2, 4] };
   }
   const large = 2 * M * N * K >= LARGE;
-  if (mode === "TN") {
-    const tile_m = Math.min(large ? 64 : 32, rows);
-    return {
-      form: "broadcast",
-      tile_m,
-      tile_n: 4,
-      k_unroll: 2,
-      workgroup: [16, 1],
-      block: [large ? 4 : 2, 4],
-    };
-  }
-  const tile_m = Math.min(large ? 48 : 32, rows);
-  return { form: "broadcast", tile_m, tile_n: 4, k_unroll: 4, workgroup: [16, 1], block: [2, 4] };
+  const [tall, k_unroll, block] = mode === "TN"
+    ? (large ? [64, 2, 4] : [32, 2, 2]) // two values of k: shorter code, and A's part of a trip is still whole vectors
+    : mode === "NT" || large // NT reads B across its rows, which a taller tile makes up for
+    ? [32, 4, 2]
+    : [16, 4, 2];
+  const tile_m = Math.min(tall, rows);
+  return { form: "broadcast", tile_m, tile_n: 4, k_unroll, workgroup: [16, 1], block: [block, 4] };
 }
