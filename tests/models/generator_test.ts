@@ -1,0 +1,158 @@
+/** Generation with a KV cache against the same model without one, which reads all tokens anew for every logit. */
+
+import assert from "assert";
+import { randomInt } from "../../common/mod.ts";
+import { type Gpu, KernelCache, type ParameterStore, plan, Program } from "../../gpu/mod.ts";
+import {
+  Generator,
+  initialWeights,
+  loadWeights,
+  logitsGraph,
+  type ModelConfig,
+  modelConfig,
+} from "../../models/mod.ts";
+import { maxDifference, OPERANDS, withGpu } from "../gpu/support.ts";
+
+/** Odd sizes: 3 heads of 7, 13 tokens, a context of two prompt chunks and a bit. Large weights, so that mistakes show. */
+const ODD = modelConfig({
+  n_layer: 2,
+  n_head: 3,
+  n_embd: 21,
+  n_positions: 70,
+  vocab_size: 13,
+  initializer_range: 0.3,
+});
+
+const GREEDY = { temperature: 0, top_k: 0, top_p: 1, seed: 0 };
+
+/** Tokens that look random. */
+function tokensOf(count: number, { vocab_size }: ModelConfig): number[] {
+  return Array.from({ length: count }, (_, i) => randomInt(5, 1, i, vocab_size));
+}
+
+/** A function that gives the logits after every token, without a cache: [T][V]. What follows a token does not matter to it. */
+function uncachedModel(gpu: Gpu, config: ModelConfig, store: ParameterStore) {
+  const { n_positions: T, vocab_size: V } = config;
+  const graph = logitsGraph(config, { B: 1, T });
+  const program = new Program(gpu, plan(graph, gpu, store.layout), store, new KernelCache(gpu));
+  return async (tokens: number[]) => {
+    const ids = new Uint32Array(T);
+    ids.set(tokens);
+    program.write("input_ids", ids);
+    program.run();
+    const logits = await program.read("logits"); // [T, V]
+    return tokens.map((_, t) => logits.subarray(t * V, (t + 1) * V));
+  };
+}
+
+async function withModel(
+  gpu: Gpu,
+  config: ModelConfig,
+  body: (generator: Generator, store: ParameterStore) => Promise<void>,
+): Promise<void> {
+  const store = loadWeights(gpu, config, initialWeights(config, 3));
+  const generator = new Generator(gpu, config, store);
+  try {
+    await body(generator, store);
+  } finally {
+    generator.destroy();
+    store.destroy();
+  }
+}
+
+for (
+  const { name, options } of OPERANDS.filter(({ name }) => !["buffers", "textures, folded"].includes(name))
+) {
+  Deno.test(`cached and uncached logits agree: ${name}`, () =>
+    withGpu(options, (gpu) =>
+      withModel(gpu, ODD, async (generator, store) => {
+        const tokens = tokensOf(ODD.n_positions, ODD);
+        const expected = await uncachedModel(gpu, ODD, store)(tokens);
+        const agree = (logits: Float32Array, position: number) => {
+          const difference = maxDifference(logits, expected[position - 1]!);
+          assert.ok(difference < 2e-5, `after ${position} tokens: ${difference}`);
+        };
+        // A prompt of any length, then one by one to the context's end.
+        for (const length of [1, 2, 31, 32, 33, 64, 65, 69, 70]) {
+          generator.reset();
+          agree(await generator.feed(tokens.slice(0, length)), length);
+          for (let t = length; t < Math.min(length + 3, tokens.length); t++) {
+            agree(await generator.feed([tokens[t]!]), t + 1);
+          }
+        }
+        // In pieces of any length, the last of which no longer fits a whole chunk.
+        generator.reset();
+        let position = 0;
+        for (const piece of [1, 5, 33, 2, 20, 8, 1]) {
+          const logits = await generator.feed(tokens.slice(position, position + piece));
+          position += piece;
+          agree(logits, position);
+        }
+        assert.equal(position, ODD.n_positions);
+        await assert.rejects(generator.feed([0]), /context is full/);
+      })));
+}
+
+Deno.test("a context shorter than a prompt chunk", () =>
+  withGpu({}, async (gpu) => {
+    const config = modelConfig({
+      n_layer: 1,
+      n_head: 1,
+      n_embd: 6,
+      n_positions: 5,
+      vocab_size: 3,
+      initializer_range: 0.5,
+    });
+    await withModel(gpu, config, async (generator, store) => {
+      const tokens = tokensOf(5, config);
+      const expected = await uncachedModel(gpu, config, store)(tokens);
+      for (let length = 1; length <= 5; length++) {
+        generator.reset();
+        let logits = await generator.feed(tokens.slice(0, length));
+        assert.ok(maxDifference(logits, expected[length - 1]!) < 1e-5, `${length}`);
+        for (let t = length; t < 5; t++) logits = await generator.feed([tokens[t]!]);
+        assert.ok(maxDifference(logits, expected[4]!) < 1e-5, `${length} and on`);
+      }
+      await assert.rejects(generator.feed([]), /no tokens/);
+    });
+  }));
+
+Deno.test("greedy generation takes the likeliest token each time, also past the context's end", () =>
+  withGpu({}, async (gpu) => {
+    const config = { ...ODD, n_positions: 12 };
+    await withModel(gpu, config, async (generator, store) => {
+      const uncached = uncachedModel(gpu, config, store);
+      const prompt = tokensOf(7, config);
+      const generated = await Array.fromAsync(generator.generate(prompt, { ...GREEDY, max_new_tokens: 20 }));
+      const tokens = [...prompt];
+      let start = 0; // the window's first token: when the context is full, its later half is read in again
+      for (const token of generated) {
+        if (tokens.length - start > 12) start = tokens.length - 6;
+        const logits = (await uncached(tokens.slice(start))).at(-1)!;
+        assert.equal(token, logits.indexOf(Math.max(...logits)));
+        tokens.push(token);
+      }
+      assert.equal(generated.length, 20);
+    });
+  }));
+
+Deno.test("the same seed writes the same tokens, another sample or seed others; of a long prompt the end counts", () =>
+  withGpu({}, (gpu) =>
+    withModel(gpu, ODD, async (generator) => {
+      const write = (prompt: number[], seed: number, sample: number) =>
+        Array.fromAsync(
+          generator.generate(prompt, {
+            temperature: 1,
+            top_k: 0,
+            top_p: 1,
+            seed,
+            sample,
+            max_new_tokens: 30,
+          }),
+        );
+      const prompt = tokensOf(100, ODD);
+      const first = await write(prompt, 1, 0);
+      assert.deepEqual(await write(prompt.slice(-70), 1, 0), first);
+      assert.notDeepEqual(await write(prompt, 1, 1), first);
+      assert.notDeepEqual(await write(prompt, 2, 0), first);
+    })));
