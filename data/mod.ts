@@ -16,5 +16,16 @@ export { prepare, type PrepareOptions } from "./prepare.ts";
 export { openDataset } from "./processed.ts";
 export { datasetOfText } from "./text_dataset.ts";
 export { CharTokenizer, UNKNOWN_CHARACTER } from "./tokenizers/char.ts";
-export { tokenizerFromJSON } from "./tokenizers/load.ts";
-export type { Tokenizer, TokenizerJSON } from "./tokenizers/tokenizer.ts";
+export type { ByteLevelBpe } from "./tokenizers/byte_level_bpe.ts";
+export { gpt2Tokenizer } from "./tokenizers/gpt2.ts";
+export { readTokenizer, tokenizerFromJSON } from "./tokenizers/load.ts";
+export {
+  type ByteTokenizer,
+  type EncodeOptions,
+  END_OF_TEXT,
+  type StreamDecoder,
+  type Tokenizer,
+  type TokenizerJSON,
+} from "./tokenizers/tokenizer.ts";
+export { type BpeTraining, trainBpe } from "./tokenizers/train_bpe.ts";
+export { huggingFaceTokenizerFiles } from "./tokenizers/write_tokenizer_json.ts";

@@ -12,7 +12,7 @@ import { findCorpus, readCorpusFile } from "./corpora.ts";
 import { Dataset, type TokenArray } from "./dataset.ts";
 import { type DatasetHeader, FORMAT_VERSION } from "./header.ts";
 import { openDataset, tokensDigest, writeDataset } from "./processed.ts";
-import { makeTokenizer } from "./tokenizers/load.ts";
+import { CharTokenizer } from "./tokenizers/char.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
 
 /** What stands between two files of a corpus. */
@@ -72,7 +72,7 @@ export async function prepare(
   const kept = await openKept(folder, source_digest);
   if (kept !== undefined) return kept;
 
-  const tokenizer = options.tokenizer ?? makeTokenizer(config.tokenizer, texts);
+  const tokenizer = options.tokenizer ?? CharTokenizer.fromTexts(texts);
   const tokens = encodeTexts(texts, tokenizer);
   const n_train = Math.floor(tokens.length * config.split_ratio);
   if (n_train < 1 || tokens.length - n_train < 2) {

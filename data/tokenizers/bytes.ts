@@ -21,6 +21,9 @@ BYTE_ORDER.forEach((byte, i) =>
   CHARACTERS[byte] = String.fromCharCode(i < PRINTABLE_COUNT ? byte : 0x100 + i - PRINTABLE_COUNT)
 );
 
+/** How each of the first 256 ids is written, in GPT-2's order. */
+export const BYTE_NAMES: readonly string[] = Array.from(BYTE_ORDER, (byte) => CHARACTERS[byte]!);
+
 const BYTES = new Map(CHARACTERS.map((character, byte) => [character, byte]));
 
 /** Bytes written as characters: `" the"` is `"Ġthe"`. */

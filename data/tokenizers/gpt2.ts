@@ -12,7 +12,7 @@ import { END_OF_TEXT } from "./tokenizer.ts";
 let made: ByteLevelBpe | undefined;
 
 /**
- * GPT-2's tokenizer. The first call takes about 0.2 seconds.
+ * GPT-2's tokenizer. The first call takes about half a second.
  *
  * @example
  * ```ts
@@ -49,6 +49,10 @@ function tiktokenTables(file: string) {
       if (right !== undefined) ranks.set(left! * texts.length + right, id);
     }
   });
-  const tokens = texts.map((text) => Uint8Array.from(text, (character) => character.charCodeAt(0)));
+  const tokens = texts.map((text) => {
+    const bytes = new Uint8Array(text.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+    return bytes;
+  });
   return { tokens, ranks, results: texts.map((_, id) => id) };
 }
