@@ -6,7 +6,16 @@
  * absolute in GPT-2, so the cache cannot simply slide.
  */
 
-import { type Gpu, KernelCache, layoutParameters, ParameterStore, plan, Program } from "../gpu/mod.ts";
+import {
+  type Gpu,
+  KernelCache,
+  layoutParameters,
+  ParameterStore,
+  type Plan,
+  plan,
+  type PlanTarget,
+  Program,
+} from "../gpu/mod.ts";
 import type { ModelConfig } from "./config.ts";
 import { cachedGraph, parameterSpecs } from "./gpt.ts";
 import { parameters, type Weights } from "./parameters.ts";
@@ -31,6 +40,17 @@ export function loadWeights(gpu: Gpu, config: ModelConfig, weights: Weights): Pa
   return store;
 }
 
+/** What a `Generator` runs: one token alone, and a chunk of a prompt; both share the states of `one`, the KV cache. */
+export function generationPlans(config: ModelConfig, target: PlanTarget): { one: Plan; chunk: Plan } {
+  const layout = layoutParameters(parameterSpecs(config), target);
+  const planOf = (N: number) => plan(cachedGraph(config, { B: 1, N }), target, layout);
+  return { one: planOf(1), chunk: planOf(chunkLength(config)) };
+}
+
+function chunkLength({ n_positions }: ModelConfig): number {
+  return Math.min(PROMPT_CHUNK, n_positions);
+}
+
 /** A model ready to generate. */
 export class Generator {
   readonly config: ModelConfig;
@@ -43,12 +63,10 @@ export class Generator {
   /** @param store weights on the device, of a training or from `loadWeights` */
   constructor(gpu: Gpu, config: ModelConfig, store: ParameterStore, kernels = new KernelCache(gpu)) {
     this.config = config;
-    this.#chunkLength = Math.min(PROMPT_CHUNK, config.n_positions);
-    const layout = layoutParameters(parameterSpecs(config), gpu);
-    const program = (N: number, states?: Program) =>
-      new Program(gpu, plan(cachedGraph(config, { B: 1, N }), gpu, layout), store, kernels, states);
-    this.#one = program(1);
-    this.#chunk = program(this.#chunkLength, this.#one);
+    this.#chunkLength = chunkLength(config);
+    const { one, chunk } = generationPlans(config, gpu);
+    this.#one = new Program(gpu, one, store, kernels);
+    this.#chunk = new Program(gpu, chunk, store, kernels, this.#one);
   }
 
   /** Floating-point operations of one token that goes in alone. */

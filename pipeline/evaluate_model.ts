@@ -37,6 +37,7 @@ export async function evaluateModel(
 ): Promise<Evaluation> {
   const { split, batch_size: B, max_seq_length: T, progress } = settings;
   const total = evaluationBatchCount(dataset, settings);
+  progress?.(0, total);
   const store = loadWeights(gpu, config, weights);
   const { program, reader } = openEvaluation(gpu, config, { B, T }, store, new KernelCache(gpu));
   try {

@@ -42,18 +42,20 @@ export async function* generateText(
   const prompt = keys.prompt === "" ? "\n" : keys.prompt;
   const config = validate(generationSectionSchema, { ...keys, prompt }, { prefix: ["generation"] });
   const { held, finish } = holdBack(config.stop);
+  const decoder = tokenizer.decoder();
   let tokens = 0;
   for await (const token of generator.generate(tokenizer.encode(config.prompt), { ...config, sample })) {
     tokens++;
-    const { text, stop } = held(tokenizer.decode([token]));
+    const { text, stop } = held(decoder.push(token));
     if (text !== "") yield text;
     if (stop === undefined) continue;
     onEnd?.({ tokens, stop });
     return;
   }
-  const rest = finish();
+  const { text, stop } = held(decoder.end());
+  const rest = stop === undefined ? text + finish() : text;
   if (rest !== "") yield rest;
-  onEnd?.({ tokens, stop: undefined });
+  onEnd?.({ tokens, stop });
 }
 
 /**

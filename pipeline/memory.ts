@@ -7,6 +7,7 @@ import { humanBytes, UserError } from "../common/mod.ts";
 import { type Gpu, layoutParameters, type Plan, plan, type PlanTarget } from "../gpu/mod.ts";
 import {
   evaluationGraph,
+  generationPlans,
   type ModelConfig,
   parameterCount,
   parameterSpecs,
@@ -22,10 +23,17 @@ export interface TrainingMemory {
   moments: number;
   /** Copies of the weights as textures, on adapters that read those faster. */
   weight_copies: number;
-  /** What a step keeps between forward and backward pass, with inputs and outputs. */
+  /** What a step keeps between forward and backward pass. */
   activations: number;
+  /** Token ids and targets of a step. */
+  inputs: number;
+  /** What a step hands back: losses. */
+  outputs: number;
   /** What an evaluation takes beside. */
   evaluation: number;
+  /** What writing samples takes beside: the KV cache, and the little that one sequence needs. */
+  kv_cache: number;
+  samples: number;
   total: number;
 }
 
@@ -42,14 +50,19 @@ export function trainingMemory(
   const layout = layoutParameters(parameterSpecs(model), target);
   const { batch_size: B, max_seq_length: T } = training;
   const step = trainingPlan(model, training, target);
+  const { one, chunk } = generationPlans(model, target);
   const evaluation = plan(evaluationGraph(model, { B, T, ring: 256 }), target, layout);
   const parts = {
     weights: layout.planeBytes,
     gradients: layout.planeBytes,
     moments: 2 * layout.planeBytes,
     weight_copies: layout.mirrorBytes,
-    activations: programBytes(step),
+    activations: step.memory.activations,
+    inputs: step.memory.inputs,
+    outputs: step.memory.outputs,
     evaluation: programBytes(evaluation),
+    kv_cache: one.memory.states,
+    samples: programBytes(one) - one.memory.states + programBytes(chunk) - chunk.memory.states,
   };
   return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) };
 }
