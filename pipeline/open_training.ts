@@ -158,13 +158,15 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
   dataset ??= await prepare(data);
   dataset.checkContext(training.max_seq_length);
   const model = modelConfig(section, dataset.tokenizer.vocab_size);
-  const seen = job.resume === undefined ? [] : await checkpointSteps(job.resume);
-  const { checkpoint, warnings } = job.resume === undefined
-    ? { checkpoint: undefined, warnings: [] }
-    : await latestCheckpoint(job.resume, model);
-  const state = checkpoint === undefined ? initialState(dataset) : stateOf(checkpoint, dataset, job);
-  const { gpu, warnings: adapterWarnings } = await openPinned(job.kernelChoices);
+  const found = await findCheckpoint(job.resume);
+  const { checkpoint, seen } = found;
+  let gpu: Gpu | undefined;
   try {
+    const state = checkpoint === undefined
+      ? initialState(dataset)
+      : stateOf(checkpoint, { model, dataset, job });
+    const opened = await openPinned(job.kernelChoices);
+    gpu = opened.gpu;
     checkMemory({ total: leastMemory(model, training) }, gpu); // planning something absurd would itself take for ever
     const memory = trainingMemory(model, training, gpu);
     checkMemory(memory, gpu);
@@ -181,32 +183,61 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
       kernelChoices: { adapter: gpu.adapter.name, operands: gpu.operands, profile: gpu.profile },
       memory,
       step: checkpoint?.step ?? 0,
-      warnings: [...warnings, ...adapterWarnings],
+      warnings: [...found.warnings, ...opened.warnings],
     };
     return new OpenTraining(preview, gpu, dataset, job, checkpoint, state, seen);
   } catch (error) {
     checkpoint?.close();
-    gpu.close();
+    gpu?.close();
     throw error;
   }
 }
 
+/**
+ * The newest whole checkpoint of a run. A run that has none because it was killed before its first begins anew; one
+ * whose checkpoints are all broken does not, for they may be worth something yet.
+ */
+async function findCheckpoint(
+  dir: string | undefined,
+): Promise<{ checkpoint: Checkpoint | undefined; seen: number[]; warnings: string[] }> {
+  if (dir === undefined) return { checkpoint: undefined, seen: [], warnings: [] };
+  const seen = await checkpointSteps(dir);
+  const { checkpoint, warnings } = await latestCheckpoint(dir);
+  if (checkpoint === undefined && seen.length > 0) {
+    throw new UserError(["has no whole checkpoint to go on from", ...warnings].join("; "), {
+      file: displayPath(dir),
+      hint: "move its folder `checkpoints` away to begin the run anew",
+    });
+  }
+  return { checkpoint, seen, warnings };
+}
+
+/** The checkpoint's state, if it fits what is to be trained. */
 function stateOf(
   checkpoint: Checkpoint,
-  dataset: Dataset,
-  { config: { training }, extended }: TrainingJob,
+  { model, dataset, job: { config: { training }, extended } }: {
+    model: ModelConfig;
+    dataset: Dataset;
+    job: TrainingJob;
+  },
 ): TrainingState {
-  const state = restoreState(checkpoint.state, dataset, displayPath(checkpoint.path));
-  if (training.max_steps >= checkpoint.step) {
-    return extended ? { ...state, early_stopped: false, worse: 0 } : state;
+  const file = displayPath(checkpoint.path);
+  const state = restoreState(checkpoint.state, dataset, file);
+  for (const [key, value] of Object.entries(model)) {
+    const found = checkpoint.config[key as keyof ModelConfig];
+    if (found === value) continue;
+    throw new UserError(`the checkpoint's ${key} is ${found}, the run's configuration says ${value}`, {
+      file,
+      hint: "restore the run's config.yaml",
+    });
   }
-  throw new UserError(
-    `the run has done ${checkpoint.step} steps already, max_steps is ${training.max_steps}`,
-    {
-      file: displayPath(checkpoint.path),
-      hint: "give --max-steps a larger number",
-    },
-  );
+  if (training.max_steps < checkpoint.step) {
+    throw new UserError(
+      `the run has done ${checkpoint.step} steps already, max_steps is ${training.max_steps}`,
+      { file, hint: "give --max-steps a larger number" },
+    );
+  }
+  return extended ? { ...state, early_stopped: false, worse: 0 } : state;
 }
 
 /** Opens the device as the run did before, if it is the same adapter. */

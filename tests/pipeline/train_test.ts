@@ -5,7 +5,7 @@ import { join } from "path";
 import { readJsonl, UserError } from "../../common/mod.ts";
 import { prepare } from "../../data/mod.ts";
 import { readRun } from "../../experiments/mod.ts";
-import { checkpointSteps, loadModel } from "../../models/mod.ts";
+import { checkpointPath, checkpointSteps, loadModel } from "../../models/mod.ts";
 import { train, type TrainedRun, type TrainOptions } from "../../mod.ts";
 import { inFolder, measured } from "./training_support.ts";
 
@@ -126,6 +126,33 @@ Deno.test("a stopped run says so, and goes on as if it had not been stopped", ()
     assert.deepEqual(await measured(goesOn.dir), await measured(whole.dir));
     assert.deepEqual(goesOn.model.weights, whole.model.weights);
     await assert.rejects(trainIn(dir, {}, { name: "stopped", resume: "auto" }), /come to its end/);
+  }));
+
+Deno.test("a run goes on from the newest whole checkpoint, and not at all when all are broken", () =>
+  inFolder(async (dir) => {
+    const whole = await trainIn(dir, SHORT);
+    const run = await trainIn(dir, { ...SHORT, checkpoint_interval: 6 }, { name: "broken" });
+    const breakOne = (step: number) =>
+      Deno.truncateSync(join(checkpointPath(run.dir, step), "model.safetensors"), 1000);
+    const record = join(run.dir, "run.json"); // as if it had been killed
+    Deno.writeTextFileSync(record, Deno.readTextFileSync(record).replace('"completed"', '"running"'));
+    breakOne(20);
+    const warnings: string[] = [];
+    const again = await trainIn(dir, { ...SHORT, checkpoint_interval: 6 }, {
+      name: "broken",
+      resume: "auto",
+      warn: (line) => warnings.push(line),
+    });
+    assert.match(warnings[0]!, /checkpoint of step 20 is passed over: .*checksum/);
+    assert.deepEqual((await readRun(run.dir)).resumed.map(({ step }) => step), [18]);
+    assert.deepEqual(again.model.weights, whole.model.weights);
+    Deno.writeTextFileSync(record, Deno.readTextFileSync(record).replace('"completed"', '"running"'));
+    (await checkpointSteps(run.dir)).forEach(breakOne);
+    await assert.rejects(
+      trainIn(dir, { ...SHORT, checkpoint_interval: 6 }, { name: "broken", resume: "auto" }),
+      /has no whole checkpoint to go on from/,
+    );
+    assert.deepEqual(await checkpointSteps(run.dir), [20, 18]);
   }));
 
 Deno.test("a loss that is not finite stops the run, with the step and the tensor named", () =>
