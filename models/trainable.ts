@@ -115,7 +115,7 @@ export class TrainableModel {
   step(step: number, learning_rate: number, micro: MicroBatch[], profiler?: Profiler): void {
     const { accumulate_grad_batches: count, beta1, beta2, seed } = this.options;
     if (micro.length !== count) throw new Error(`expected ${count} micro-batches, got ${micro.length}`);
-    if (this.#unread.length * count >= METRICS_RING) {
+    if ((this.#unread.length + 1) * count > METRICS_RING) {
       throw new Error("metrics must be read before the ring is full");
     }
     micro.forEach((batch, i) => {

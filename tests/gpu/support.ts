@@ -15,6 +15,7 @@ import {
   type StepValues,
   type Tensor,
 } from "../../gpu/mod.ts";
+import type { GradientOptions } from "../../gpu/autodiff.ts";
 import type { Op } from "../../gpu/op.ts";
 import { normal, randomInt } from "../../common/mod.ts";
 import { type ModelConfig, parameters } from "../../models/mod.ts";
@@ -142,11 +143,11 @@ const weightedSumOp: Op = {
  * Adds the gradients of the sum of y ⊙ dy, so that the gradient of `y` is the parameter named `dy`, which this adds to
  * the graph: a way to test the gradient rule of one op alone.
  */
-export function pull(y: Tensor, parameters: Tensor[]): void {
+export function pull(y: Tensor, parameters: Tensor[], options: GradientOptions = {}): void {
   const { graph } = y;
   const dy = graph.parameter("dy", y.rows, y.cols);
   const sum = graph.node(weightedSumOp, [y, dy], {}, [{ rows: rowsOf(1), cols: rowsOf(1) }]).outputs[0]!;
-  gradients(sum, parameters);
+  gradients(sum, parameters, options);
 }
 
 /** Half a unit in the last place of a float32 of 1: what one rounding costs at most. */
