@@ -1,17 +1,15 @@
 /**
  * Loading a model from where a user points: a run's folder, a checkpoint, or a Hugging Face model folder.
  *
- * Of a Hugging Face model this reads `config.json` and `model.safetensors`. Left out: pickled weights
- * (`pytorch_model.bin`), weights in several files, and its tokenizer.
+ * What a Hugging Face model may look like is in `model_folder.ts`; its tokenizer is text's business and left out.
  */
 import { join } from "path";
-import { displayPath, exists, readJson, UserError } from "../common/mod.ts";
-import { type Checkpoint, CHECKPOINT_FILES, checkShapes, readCheckpoint } from "./checkpoint.ts";
+import { displayPath, exists, UserError } from "../common/mod.ts";
+import { type Checkpoint, CHECKPOINT_FILES, readCheckpoint } from "./checkpoint.ts";
 import { latestCheckpoint } from "./checkpoint_list.ts";
 import type { ModelConfig } from "./config.ts";
-import { fromHuggingFaceConfig } from "./hugging_face_config.ts";
-import { parameters, type Weights } from "./parameters.ts";
-import { openSafetensors } from "./safetensors.ts";
+import { isModelFolder, openModelFolder } from "./model_folder.ts";
+import type { Weights } from "./parameters.ts";
 
 /** A model with what is needed to generate text from it. */
 export interface LoadedModel {
@@ -30,25 +28,28 @@ export interface LoadedModel {
 /**
  * Loads a model.
  *
- * @param path a run's folder (its newest whole checkpoint is taken), a checkpoint's, or one with `config.json` and
- *   `model.safetensors` of a GPT2LMHeadModel or GPT2Model.
+ * @param path a run's folder (its newest whole checkpoint is taken), a checkpoint's, or a Hugging Face model's (GPT2LMHeadModel
+ *   or GPT2Model).
  * @throws UserError when there is none, or it is broken.
  */
 export async function loadModel(path: string): Promise<LoadedModel> {
-  const { state, config, model } = CHECKPOINT_FILES;
   if (!await exists(path)) {
     throw new UserError("does not exist", {
       file: displayPath(path),
       hint: "expected the folder of a run, a checkpoint or a model",
     });
   }
-  if (await exists(join(path, state))) return fromCheckpoint(await readCheckpoint(path), []);
+  if (await exists(join(path, CHECKPOINT_FILES.state))) return fromCheckpoint(await readCheckpoint(path), []);
   if (await exists(join(path, "checkpoints"))) {
     const { checkpoint, warnings } = await latestCheckpoint(path);
     if (checkpoint !== undefined) return fromCheckpoint(checkpoint, warnings);
     throw new UserError(["has no whole checkpoint", ...warnings].join("; "), { file: displayPath(path) });
   }
-  if (await exists(join(path, config)) && await exists(join(path, model))) return await fromHuggingFace(path);
+  if (await isModelFolder(path)) {
+    using folder = await openModelFolder(path);
+    const { config } = folder;
+    return { path, config, weights: folder.weights(), tokenizer: undefined, step: undefined, warnings: [] };
+  }
   throw new UserError("holds no model", {
     file: displayPath(path),
     hint: "expected the folder of a run, a checkpoint, or one with config.json and model.safetensors",
@@ -59,17 +60,4 @@ function fromCheckpoint(checkpoint: Checkpoint, warnings: string[]): LoadedModel
   using open = checkpoint;
   const { path, config, tokenizer, step } = open;
   return { path, config, weights: open.weights(), tokenizer, step, warnings };
-}
-
-/** Hugging Face's files name the parameters with or without `transformer.`; masks and the tied head may stand beside them. */
-async function fromHuggingFace(path: string): Promise<LoadedModel> {
-  const configPath = join(path, CHECKPOINT_FILES.config);
-  const config = fromHuggingFaceConfig(await readJson(configPath), configPath);
-  using file = openSafetensors(join(path, CHECKPOINT_FILES.model));
-  const prefix = file.tensors.has("transformer.wte.weight") ? "transformer." : "";
-  checkShapes(file, config, prefix);
-  const weights: Weights = new Map(
-    parameters(config).map(({ name, shape }) => [name, { shape, data: file.readFloat32(prefix + name) }]),
-  );
-  return { path, config, weights, tokenizer: undefined, step: undefined, warnings: [] };
 }

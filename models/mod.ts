@@ -8,6 +8,7 @@ export * from "./gpt.ts";
 export * from "./hugging_face_config.ts";
 export * from "./init.ts";
 export * from "./load.ts";
+export * from "./model_folder.ts";
 export * from "./parameters.ts";
 export * from "./safetensors.ts";
 export { type Dtype, DTYPE_BYTES, type TensorInfo } from "./safetensors_header.ts";
