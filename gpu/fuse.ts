@@ -15,8 +15,19 @@ export interface Fused {
   groupOf: Map<Node, Group>;
 }
 
-/** Fuses the live nodes of a graph; at most `maxMatrices` matrix arguments a kernel. */
-export function fuse(graph: Graph, live: Set<Node>, maxMatrices: number): Fused {
+/**
+ * Fuses the live nodes of a graph.
+ *
+ * @param maxBindings storage bindings that a kernel may have
+ * @param bindingsOf storage bindings that a tensor takes
+ */
+export function fuse(
+  graph: Graph,
+  live: Set<Node>,
+  maxBindings: number,
+  bindingsOf: (tensor: Tensor) => number,
+): Fused {
+  const total = (tensors: Tensor[]) => tensors.reduce((sum, t) => sum + bindingsOf(t), 0);
   const groups: Group[] = [];
   const groupOf = new Map<Node, Group>();
   const position = new Map<Group, number>();
@@ -31,7 +42,7 @@ export function fuse(graph: Graph, live: Set<Node>, maxMatrices: number): Fused 
     const host = node.inputs
       .filter((t) => t.node !== undefined && isTail(t, groupOf.get(t.node)!))
       .map((t) => groupOf.get(t.node!)!)
-      .filter((g) => g.root.op.absorbs === true && matrices(g) + node.inputs.length <= maxMatrices)
+      .filter((g) => g.root.op.absorbs === true && total([...operands(g), ...node.inputs]) <= maxBindings)
       .filter((g) =>
         node.inputs.every((t) =>
           t.node !== undefined && groupOf.get(t.node) === g || positionOf(t) < position.get(g)!
@@ -68,8 +79,10 @@ function isTail(t: Tensor, group: Group): boolean {
   return t === group.root.outputs[0] || group.chain.includes(t.node!);
 }
 
-/** Matrix arguments of a group at most: operands of the root, bias, and two for every fused node. */
-function matrices(group: Group): number {
-  return group.root.inputs.length + group.root.outputs.length +
-    group.chain.reduce((n, c) => n + c.inputs.length, 0);
+/**
+ * Tensors that take at least as many bindings as the kernel of a group does: of a fused node's inputs one is at hand, and
+ * stands for the result, which is of its shape.
+ */
+function operands(group: Group): Tensor[] {
+  return [...group.root.inputs, ...group.root.outputs, ...group.chain.flatMap((node) => node.inputs)];
 }

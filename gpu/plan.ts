@@ -13,7 +13,7 @@ import { fuse, type Fused } from "./fuse.ts";
 import { type Graph, type Node, physicalLength, type Tensor } from "./graph.ts";
 import { type Dispatch, Lowering } from "./lower.ts";
 import type { ParameterLayout } from "./parameters.ts";
-import { bufferStorage, type Storage, storageBytes, textureStorage } from "./storage.ts";
+import { bindingCount, bufferStorage, type Storage, storageBytes, textureStorage } from "./storage.ts";
 
 /** Memory that tensors share over time. */
 export interface Block {
@@ -59,8 +59,6 @@ export type PlanTarget = Pick<
 /** Plans a graph for an adapter. Allocates nothing. */
 export function plan(graph: Graph, target: PlanTarget, parameters: ParameterLayout): Plan {
   const live = liveNodes(graph);
-  const fused = fuse(graph, live, Math.min(target.maxStorageTextures, target.maxStorageBuffers) - 2);
-  const wanted = materialised(graph, live, fused);
   const outputs = new Set(graph.outputs.values());
   const storages = new Map<Tensor, Storage>();
 
@@ -71,6 +69,14 @@ export function plan(graph: Graph, target: PlanTarget, parameters: ParameterLayo
     }
     return storage;
   };
+  const { maxStorageTextures, maxStorageBuffers } = target;
+  const fused = fuse(
+    graph,
+    live,
+    target.operands === "texture" ? Math.min(maxStorageTextures, maxStorageBuffers) : maxStorageBuffers,
+    (tensor) => tensor.form === "array" ? 1 : bindingCount(storageOf(tensor)),
+  );
+  const wanted = materialised(graph, live, fused);
   const lowering = new Lowering({
     profile: target.profile,
     hasSubgroups: target.hasSubgroups,
