@@ -17,6 +17,7 @@ export { openDataset } from "./processed.ts";
 export { datasetOfText } from "./text_dataset.ts";
 export { CharTokenizer, UNKNOWN_CHARACTER } from "./tokenizers/char.ts";
 export type { ByteLevelBpe } from "./tokenizers/byte_level_bpe.ts";
+export { OWN_TOKENIZER_FILE, TOKENIZER_FILES, tokenizerInFolder } from "./tokenizers/folder.ts";
 export { gpt2Tokenizer } from "./tokenizers/gpt2.ts";
 export { readTokenizer, tokenizerFromJSON } from "./tokenizers/load.ts";
 export {

@@ -23,21 +23,47 @@ export function byteLevelJson(
   merges: [string, string][],
   pretokenizers: Record<string, unknown>[],
 ) {
-  const id = names.length;
+  const vocab = vocabulary([...names, END_OF_TEXT]);
+  return byteLevelFile(vocab, merges, [{ name: END_OF_TEXT, id: names.length }], pretokenizers);
+}
+
+/** GPT-2's way of cutting text. */
+const GPT2_PRE_TOKENIZER = {
+  type: "ByteLevel",
+  add_prefix_space: false,
+  trim_offsets: true,
+  use_regex: true,
+};
+
+/** The object of the `tokenizer.json` that GPT-2's older files, `vocab.json` and `merges.txt`, stand for. */
+export function gpt2FormJson(
+  vocab: Record<string, number>,
+  merges: [string, string][],
+  special: { name: string; id: number }[],
+): ByteLevelJson {
+  return byteLevelFile(vocab, merges, special, [GPT2_PRE_TOKENIZER]);
+}
+
+function byteLevelFile(
+  vocab: Record<string, number>,
+  merges: [string, string][],
+  special: { name: string; id: number }[],
+  pretokenizers: Record<string, unknown>[],
+) {
   return {
     ...EMPTY,
-    added_tokens: [{
+    added_tokens: special.map(({ name, id }) => ({
       id,
-      content: END_OF_TEXT,
+      content: name,
       single_word: false,
       lstrip: false,
       rstrip: false,
       normalized: false,
       special: true,
-    }],
+    })),
     pre_tokenizer: pretokenizers.length === 1 ? pretokenizers[0] : { type: "Sequence", pretokenizers },
     decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: { ...BPE, vocab: vocabulary([...names, END_OF_TEXT]), merges },
+    model: { ...BPE, vocab, merges },
   };
 }
 
@@ -120,12 +146,7 @@ function gpt2Json(tokenizer: ByteLevelBpe): ByteLevelJson {
     const parts = tokenizer.partsOf(id);
     if (parts !== undefined) merges.push([names[parts[0]]!, names[parts[1]]!]);
   }
-  return byteLevelJson(names, merges, [{
-    type: "ByteLevel",
-    add_prefix_space: false,
-    trim_offsets: true,
-    use_regex: true,
-  }]);
+  return byteLevelJson(names, merges, [GPT2_PRE_TOKENIZER]);
 }
 
 /** Characters are a BPE that merges nothing and is not cut before. */
