@@ -239,7 +239,7 @@ export class Trainer {
     const val_loss = await this.#probe.validationLoss();
     const text = val_loss === undefined ? undefined : await this.#probe.text();
     if (val_loss === undefined || text === undefined) return this.#interrupted();
-    this.#state.val_loss = val_loss;
+    Object.assign(this.#state, { val_loss, evaluated: this.#step });
     const summary = this.#summary();
     recorder.metrics({ step: this.#step, tokens: summary.tokens, val_loss });
     recorder.sample({ step: this.#step, prompt: config.generation.prompt, text });
@@ -287,12 +287,13 @@ export class Trainer {
 
   #progress(doing: string | null = null): void {
     const { onProgress, config } = this.#o;
-    const { train_loss, val_loss, loss_sum, loss_count } = this.#state;
+    const { train_loss, val_loss, evaluated, loss_sum, loss_count } = this.#state;
     onProgress?.({
       step: this.#step,
       max_steps: config.training.max_steps,
       train_loss: loss_count > 0 ? loss_sum / loss_count : train_loss,
       val_loss,
+      evaluated,
       tokens_per_second: this.#rate,
       doing,
     });

@@ -7,6 +7,8 @@ export interface TrainingProgress {
   /** Mean of the steps since the last line of metrics. */
   train_loss: number | null;
   val_loss: number | null;
+  /** The step that val_loss was measured after; 0 before the first evaluation. */
+  evaluated: number;
   tokens_per_second: number | null;
   /** What is going on beside steps, such as `evaluation 12/40`. */
   doing: string | null;

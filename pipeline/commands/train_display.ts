@@ -11,7 +11,8 @@ export class TrainDisplay {
   #progress: Progress | undefined;
   #total = 0;
   #isCompiled = false;
-  #val_loss: number | null = null;
+  /** The last step whose evaluation was shown, or was in the run before. */
+  #evaluated = 0;
   readonly #startedAt = performance.now();
 
   /** @param quiet shows warnings alone */
@@ -40,6 +41,7 @@ export class TrainDisplay {
     );
     const { max_steps } = config.training;
     this.#total = max_steps;
+    this.#evaluated = step;
     this.#progress = this.#newProgress(step);
     this.#progress.update(step, "first step, compiling");
   }
@@ -49,14 +51,14 @@ export class TrainDisplay {
   }
 
   /** How training stands. */
-  update({ step, train_loss, val_loss, tokens_per_second, doing }: TrainingProgress): void {
+  update({ step, train_loss, val_loss, evaluated, tokens_per_second, doing }: TrainingProgress): void {
     if (!this.#isCompiled && train_loss !== null) {
       this.#isCompiled = true;
       this.#progress = this.#newProgress(step); // the first step tells nothing of how long the others will take
     }
-    if (val_loss !== this.#val_loss) {
-      this.#val_loss = val_loss;
-      this.note(`step ${step}  train loss ${loss(train_loss)}  validation loss ${loss(val_loss)}`);
+    if (evaluated > this.#evaluated) {
+      this.#evaluated = evaluated;
+      this.note(`step ${evaluated}  train loss ${loss(train_loss)}  validation loss ${loss(val_loss)}`);
     }
     const parts = [`loss ${loss(train_loss)}`, `val ${loss(val_loss)}`];
     if (tokens_per_second !== null) parts.push(`${humanCount(tokens_per_second)} tok/s`);

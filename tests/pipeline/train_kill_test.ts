@@ -9,6 +9,8 @@ import { chatgot, ended, inFolder, lastStep, measured, onlyRun, reached, start }
 
 const TRAIN = ["train", "--config-path", "tiny.yaml", "--quiet"];
 
+const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
 /** Asserts that two runs came to the same: weights, moments, losses, samples. */
 async function assertSame(run: string, other: string, steps: number): Promise<void> {
   for (const file of ["model.safetensors", "optimizer.safetensors"]) {
@@ -30,12 +32,13 @@ Deno.test("a run killed at five random moments ends as one that was not", () =>
       // Moments: a random step and a random few milliseconds after it, such as amid the writing of a checkpoint.
       const moments = Array.from({ length: 5 }, (_, i) => {
         const [a, b] = pcg4d(20, 26, 11, i);
-        return { step: 10 * i + a! % 10 + 1, delay: b! % 30 };
+        return { step: 8 * i + a! % 8 + 1, delay: b! % 30 };
       });
       for (const [i, { step, delay }] of moments.entries()) {
         const child = start(dir, i === 0 ? TRAIN : [...TRAIN, "--resume", "auto"]);
+        while (i > 0 && (await readRun(onlyRun(dir))).resumed.length < i) await pause(5);
         await reached(dir, step, child);
-        await new Promise((resolve) => setTimeout(resolve, delay));
+        await pause(delay);
         child.kill("SIGKILL");
         await ended(child);
         assert.ok(lastStep(dir) < 60, `killed at step ${lastStep(dir)}, after the end`);

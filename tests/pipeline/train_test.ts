@@ -3,31 +3,13 @@
 import assert from "assert";
 import { join } from "path";
 import { readJsonl, UserError } from "../../common/mod.ts";
-import { prepare } from "../../data/mod.ts";
 import { readRun } from "../../experiments/mod.ts";
 import { checkpointPath, checkpointSteps, loadModel } from "../../models/mod.ts";
-import { train, type TrainedRun, type TrainOptions } from "../../mod.ts";
-import { inFolder, measured } from "./training_support.ts";
+import type { TrainOptions } from "../../mod.ts";
+import { inFolder, measured, trainIn } from "./training_support.ts";
 
 /** Twenty steps and nothing in between, for tests of losses alone. */
 const SHORT = { max_steps: 20, checkpoint_interval: 0, eval_interval: 0 };
-
-/** Trains in a folder of `inFolder`. */
-async function trainIn(
-  dir: string,
-  training: NonNullable<TrainOptions["training"]> = {},
-  options: TrainOptions = {},
-): Promise<TrainedRun> {
-  const data = await prepare(join(dir, "corpus.txt"), { processed_dir: join(dir, "processed") });
-  return await train({
-    model: join(dir, "tiny.yaml"),
-    data,
-    training,
-    runs_dir: join(dir, "runs"),
-    warn: () => {},
-    ...options,
-  });
-}
 
 const events = (run: { dir: string }) => readJsonl(join(run.dir, "events.jsonl"));
 

@@ -2,7 +2,9 @@
 
 import { join } from "path";
 import { pcg4d } from "../../common/mod.ts";
+import { prepare } from "../../data/mod.ts";
 import { readMetrics } from "../../experiments/mod.ts";
+import { train, type TrainedRun, type TrainOptions } from "../../mod.ts";
 
 const MAIN = join(import.meta.dirname!, "../../mod.ts");
 const DENO_JSON = join(import.meta.dirname!, "../../deno.json");
@@ -42,6 +44,23 @@ export async function inFolder(test: (dir: string) => Promise<void>, config = TI
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
+}
+
+/** Trains in a folder of `inFolder`. */
+export async function trainIn(
+  dir: string,
+  training: NonNullable<TrainOptions["training"]> = {},
+  options: TrainOptions = {},
+): Promise<TrainedRun> {
+  const data = await prepare(join(dir, "corpus.txt"), { processed_dir: join(dir, "processed") });
+  return await train({
+    model: join(dir, "tiny.yaml"),
+    data,
+    training,
+    runs_dir: join(dir, "runs"),
+    warn: () => {},
+    ...options,
+  });
 }
 
 /** Starts `chatgot` in a folder. */
