@@ -45,13 +45,15 @@ export function gradients(loss: Tensor, parameters: Tensor[], options: GradientO
   for (const parameter of parameters) {
     const list = contributions.get(parameter);
     if (list === undefined) throw new Error(`parameter ${parameter.name} does not reach the loss`);
-    list.forEach((contribution, k) => {
+    const slots = list.map((contribution) => {
       const own = contribution.node !== undefined && contribution.target === undefined &&
         !read.has(contribution);
       const gradient = own ? contribution : identity(contribution); // of `add`, say, both gradients are one tensor
       gradient.target = parameter;
-      gradient.accumulate = options.accumulate === true || k > 0;
+      return gradient;
     });
+    slots.sort((a, b) => a.node!.id - b.node!.id); // the order in which they run
+    slots.forEach((gradient, k) => gradient.accumulate = options.accumulate === true || k > 0);
   }
 }
 

@@ -31,6 +31,7 @@ export function fuse(
   const groups: Group[] = [];
   const groupOf = new Map<Node, Group>();
   const position = new Map<Group, number>();
+  const lastWriter = new Map<Tensor, number>(); // of a parameter's gradient: contributions keep their order
   const positionOf = (t: Tensor) => t.node === undefined ? -1 : position.get(groupOf.get(t.node)!)!;
 
   for (const node of graph.nodes) {
@@ -48,6 +49,11 @@ export function fuse(
           t.node !== undefined && groupOf.get(t.node) === g || positionOf(t) < position.get(g)!
         )
       )
+      .filter((g) =>
+        node.outputs.every((t) =>
+          t.target === undefined || position.get(g)! > (lastWriter.get(t.target) ?? -1)
+        )
+      )
       .at(-1);
     if (host === undefined) {
       const first = node.inputs[0]!;
@@ -62,7 +68,7 @@ export function fuse(
       open({ root, chain: [node] }, node);
     } else {
       host.chain.push(node);
-      groupOf.set(node, host);
+      place(node, host);
     }
   }
   return { groups, groupOf };
@@ -70,7 +76,14 @@ export function fuse(
   function open(group: Group, node: Node) {
     position.set(group, groups.length);
     groups.push(group);
+    place(node, group);
+  }
+
+  function place(node: Node, group: Group) {
     groupOf.set(node, group);
+    for (const { target } of node.outputs) {
+      if (target !== undefined) lastWriter.set(target, position.get(group)!);
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import type { Gpu } from "./device.ts";
 export class RingReader {
   readonly #gpu: Gpu;
   readonly #sources: GPUBuffer[];
-  readonly #staging: { buffer: GPUBuffer; busy: Promise<unknown> }[] = [];
+  readonly #staging: { buffer: GPUBuffer; busy: Promise<void> | undefined }[] = [];
   #turn = 0;
 
   /** @param sources buffers that are read whole, each with COPY_SRC usage */
@@ -22,13 +22,14 @@ export class RingReader {
         size,
         usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
       });
-      this.#staging.push({ buffer, busy: Promise.resolve() });
+      this.#staging.push({ buffer, busy: undefined });
     }
   }
 
   /**
-   * Asks for the sources as they stand after all work submitted so far. In Deno the call blocks until the device has
-   * done that work; the promise settles 10 ms later, so submit more work before awaiting it.
+   * Asks for the sources as they stand after all work submitted so far (where two reads are under way, after that of the
+   * first of them). In Deno the call blocks until the device has done that work; the promise settles 10 ms later, so
+   * submit more work before awaiting it.
    *
    * @returns one array per source
    */
@@ -36,9 +37,10 @@ export class RingReader {
     const place = this.#staging[this.#turn++ % 2]!;
     const before = place.busy;
     let release = () => {};
-    place.busy = new Promise<void>((resolve) => release = resolve);
+    const mine = new Promise<void>((resolve) => release = resolve);
+    place.busy = mine;
     try {
-      await before;
+      if (before !== undefined) await before; // else the copy is submitted before this call returns
       const encoder = this.#gpu.device.createCommandEncoder();
       let at = 0;
       for (const source of this.#sources) {
@@ -57,6 +59,7 @@ export class RingReader {
       this.#gpu.check();
       return arrays;
     } finally {
+      if (place.busy === mine) place.busy = undefined;
       release();
     }
   }
