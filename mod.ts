@@ -20,6 +20,7 @@ import {
 export { UserError, type UserErrorPlace, VERSION } from "./common/mod.ts";
 export { type Dataset, openDataset, prepare, type PrepareOptions } from "./data/mod.ts";
 export { generate, TextModel, type TextOptions } from "./pipeline/mod.ts";
+export type { LoadedModel, ModelConfig, Weight, Weights } from "./models/mod.ts";
 export type { TrainedRun, TrainingProgress, TrainingResult, TrainOptions } from "./pipeline/mod.ts";
 
 /** The run tracker, as the trainer asks for it. */

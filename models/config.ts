@@ -41,15 +41,25 @@ export type ModelSection = z.output<typeof modelSectionSchema>;
 
 /** A model's configuration with nothing open: what the forward pass and a checkpoint need. */
 export interface ModelConfig {
+  /** Number of transformer blocks. */
   n_layer: number;
+  /** Attention heads of a block. */
   n_head: number;
+  /** Width: length of the vector that stands for a token. */
   n_embd: number;
+  /** Context: how many tokens the model sees at most. */
   n_positions: number;
+  /** Number of distinct tokens. */
   vocab_size: number;
+  /** Added to the variance in LayerNorm. */
   layer_norm_epsilon: number;
+  /** Standard deviation of the initial weights. */
   initializer_range: number;
+  /** Dropout on the sum of token and position embedding. */
   embd_pdrop: number;
+  /** Dropout on what a block adds to the residual stream. */
   resid_pdrop: number;
+  /** Dropout on the attention weights. */
   attn_pdrop: number;
 }
 

@@ -15,7 +15,9 @@ import type { Weights } from "./parameters.ts";
 export interface LoadedModel {
   /** The folder that the weights were read from. */
   path: string;
+  /** What the model is. */
   config: ModelConfig;
+  /** Its weights by parameter name. */
   weights: Weights;
   /** The tokenizer as the checkpoint holds it; undefined for a Hugging Face model. */
   tokenizer: unknown;

@@ -21,7 +21,9 @@ export interface Parameter {
 
 /** A tensor in memory, float32, row-major. */
 export interface Weight {
+  /** Its sides, such as [in, out]. */
   shape: number[];
+  /** Its elements, as many as the sides multiplied. */
   data: Float32Array<ArrayBuffer>;
 }
 

@@ -7,7 +7,6 @@ import { UserError, userPath } from "../common/mod.ts";
 import type { Dataset } from "../data/mod.ts";
 import { ensureAdapter } from "../gpu/mod.ts";
 import { type LoadedModel, loadModel } from "../models/mod.ts";
-import type { TrainingConfig } from "./config.ts";
 import { openTraining, type TrainingJob } from "./open_training.ts";
 import type { Recorder, RunStore } from "./recorder.ts";
 import { beginRun, findRun, runToResume } from "./resume.ts";
@@ -20,8 +19,8 @@ export interface TrainOptions {
   model?: string;
   /** What to train on; the config's section `data` is prepared when left out. */
   data?: Dataset;
-  /** Keys of the section `training`, before those of the file. */
-  training?: Partial<TrainingConfig>;
+  /** Keys of the section `training` of a config, such as `max_steps`; they go before those of the file. */
+  training?: Readonly<Record<string, number | string>>;
   /** First part of the name of the run's folder; the config's name when left out. */
   name?: string;
   /** Folder that holds the runs. @default "runs" */
@@ -30,6 +29,7 @@ export interface TrainOptions {
   resume?: string;
   /** Ends training after the running step, with its state saved. */
   signal?: AbortSignal;
+  /** Gets how training stands, about twice a second. */
   onProgress?: (progress: TrainingProgress) => void;
   /** Gets each text that the model writes in between. */
   onSample?: (sample: { step: number; prompt: string; text: string }) => void;
