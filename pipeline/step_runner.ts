@@ -53,8 +53,7 @@ export class StepRunner {
       handOver?.();
       reading = undefined;
       if (model.unreadSteps >= this.#stepsAhead || step === until) {
-        reading = this.#read();
-        await null; // lets the reading begin, which waits for the device; it ends 10 ms later, when more work is there
+        reading = this.#read(); // waits for the device at once, and settles 10 ms later, when more work is there
       }
     }
     (await reading)?.();
@@ -84,8 +83,7 @@ export class StepRunner {
   /** Reads the results of all steps handed over so far; what it settles with hands them on. */
   async #read(): Promise<() => void> {
     const steps = this.#o.model.unreadSteps;
-    const results = this.#o.model.readMetrics();
-    await null; // the device has done the steps when this goes on
+    const results = this.#o.model.readMetrics(); // the device has done the steps when this call returns
     const now = performance.now();
     const secondsPerStep = this.#secondsPerStep = (now - this.#since) / 1000 / steps;
     this.#since = now;
