@@ -55,7 +55,7 @@ export const OPERANDS: { name: string; options: GpuOptions }[] = [
 ];
 
 /** Opens a device, runs `body`, and closes it whatever happens. */
-export async function withGpu<T>(options: GpuOptions, body: (gpu: Gpu) => Promise<T>): Promise<T> {
+export async function withGpu<T>(options: GpuOptions, body: (gpu: Gpu) => T | Promise<T>): Promise<T> {
   const gpu = await openGpu(options);
   try {
     const result = await body(gpu);
