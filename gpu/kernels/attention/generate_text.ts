@@ -65,7 +65,11 @@ export function rowWithin(first: string, index: number, block: number, T: number
 /** Query-key pairs that the causal mask leaves in one sequence and head. */
 export const causalPairs = (T: number): number => (T * (T + 1)) / 2;
 
-/** @throws RangeError when one of the named values is not a positive integer */
+/**
+ * Checks values by name.
+ *
+ * @throws RangeError when one of them is not a positive integer
+ */
 export function requirePositive(values: Record<string, number>): void {
   for (const [name, value] of Object.entries(values)) {
     if (!Number.isInteger(value) || value < 1) {
