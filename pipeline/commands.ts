@@ -4,7 +4,9 @@ import type { Command } from "commander";
 import { benchmarkCommand } from "./commands/benchmark.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
+import { exportCommand } from "./commands/export.ts";
 import { generateCommand } from "./commands/generate.ts";
+import { importCommand } from "./commands/import.ts";
 import { planCommand } from "./commands/plan.ts";
 import { trainCommand } from "./commands/train.ts";
 import type { RunStore } from "./recorder.ts";
@@ -15,6 +17,8 @@ export function pipelineCommands(runs: RunStore): Command[] {
     trainCommand(runs),
     generateCommand(),
     evaluateCommand(),
+    importCommand(),
+    exportCommand(),
     planCommand(),
     doctorCommand(),
     benchmarkCommand(),

@@ -5,7 +5,7 @@
 
 import { dirname, join } from "path";
 import { displayPath, exists, type Setting, UserError, userPath } from "../common/mod.ts";
-import { type Tokenizer, tokenizerFromJSON } from "../data/mod.ts";
+import { type Tokenizer, tokenizerFromJSON, tokenizerInFolder } from "../data/mod.ts";
 import { ensureAdapter, type Gpu, openGpu, type ParameterStore } from "../gpu/mod.ts";
 import { Generator, type LoadedModel, loadModel, loadWeights } from "../models/mod.ts";
 import { generateText, type TextOptions } from "./generate_text.ts";
@@ -14,7 +14,7 @@ import { resolveRunConfig, type RunConfig } from "./run_config.ts";
 /** A model as it was found in a folder. */
 export interface FoundModel {
   loaded: LoadedModel;
-  /** Undefined for a Hugging Face model. */
+  /** Undefined for a Hugging Face model without one that can be read. */
   tokenizer: Tokenizer | undefined;
   /** The run's configuration; the defaults where the model belongs to no run. */
   config: RunConfig;
@@ -33,6 +33,8 @@ export async function findModel(
 ): Promise<FoundModel> {
   const folder = userPath(path);
   const loaded = await loadModel(folder);
+  // The tokenizer of a checkpoint stands in it as a value, that of a Hugging Face model in files of its own.
+  loaded.tokenizer ??= (await tokenizerInFolder(loaded.path))?.toJSON();
   const run = [folder, dirname(dirname(loaded.path))].map((dir) => join(dir, "config.yaml"));
   const own = await exists(run[0]!) ? run[0] : await exists(run[1]!) ? run[1] : undefined;
   const config = await resolveRunConfig({ configPath: own, ...overrides });
@@ -62,7 +64,7 @@ export class TextModel implements Disposable {
     if (tokenizer === undefined) {
       throw new UserError("has no tokenizer, so text cannot be turned into tokens", {
         file: displayPath(loaded.path),
-        hint: "give the folder of a run or a checkpoint made by ChatGoT",
+        hint: "give the folder of a run, or of a model with its tokenizer.json",
       });
     }
     this.tokenizer = tokenizer;

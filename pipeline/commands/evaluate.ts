@@ -27,7 +27,7 @@ export function evaluateCommand(): Command {
     .description("Measure how well a model predicts a text: loss, perplexity, bits per byte")
     .requiredOption(
       "--model-path <folder>",
-      "folder of a run (its newest checkpoint is taken) or of a checkpoint",
+      "folder of a run (its newest checkpoint is taken), a checkpoint or a model",
     )
     .addOption(
       new Option("--split <split>", "part of the run's corpus, all of which is read").choices([
@@ -56,7 +56,7 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
   if (tokenizer === undefined) {
     throw new UserError("has no tokenizer, so text cannot be turned into tokens", {
       file: displayPath(loaded.path),
-      hint: "give the folder of a run or a checkpoint made by ChatGoT",
+      hint: "give the folder of a run, or of a model with its tokenizer.json",
     });
   }
   loaded.warnings.forEach((warning) => console.error(`warning: ${warning}`));

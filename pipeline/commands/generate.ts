@@ -37,7 +37,7 @@ export function generateCommand(): Command {
     )
     .requiredOption(
       "--model-path <folder>",
-      "folder of a run (its newest checkpoint is taken) or of a checkpoint",
+      "folder of a run (its newest checkpoint is taken), a checkpoint or a model",
     )
     .option(
       "--prompt <text>",
