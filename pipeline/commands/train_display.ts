@@ -54,6 +54,7 @@ export class TrainDisplay {
   update({ step, train_loss, val_loss, evaluated, tokens_per_second, doing }: TrainingProgress): void {
     if (!this.#isCompiled && train_loss !== null) {
       this.#isCompiled = true;
+      this.#progress?.done();
       this.#progress = this.#newProgress(step); // the first step tells nothing of how long the others will take
     }
     if (evaluated > this.#evaluated) {

@@ -230,6 +230,15 @@ Deno.test("what cannot be trained is refused before a run is made", () =>
     await rejects({ training: { accumulate_grad_batches: 1000 } }, /accumulate_grad_batches/);
     await rejects({ model: join(dir, "none.yaml") }, /none\.yaml/);
     await rejects({ resume: "nowhere" }, /there is no run nowhere/);
+    const long = (await Deno.readTextFile(join(dir, "tiny.yaml"))).replace(
+      "n_positions: 16",
+      "n_positions: 9999",
+    );
+    await Deno.writeTextFile(join(dir, "long.yaml"), long);
+    await rejects(
+      { model: join(dir, "long.yaml") },
+      /corpus is shorter than the context: .* needs at least 10000/,
+    );
     await Deno.writeTextFile(join(dir, "runs"), "a file");
     await rejects({}, /file stands where a folder should be/);
   }));
