@@ -1,5 +1,6 @@
 /** The command `chatgot prepare`: prepares a dataset and shows what is in it. */
 
+import * as nodePath from "path";
 import { Command } from "commander";
 import {
   displayPath,
@@ -8,6 +9,7 @@ import {
   parseSetting,
   parseYamlFile,
   Progress,
+  readJson,
   type Setting,
   UserError,
   userPath,
@@ -16,12 +18,17 @@ import {
 } from "../common/mod.ts";
 import { checkDataConfig, type DataConfig, dataSection } from "./config.ts";
 import type { Dataset } from "./dataset.ts";
-import { prepare } from "./prepare.ts";
+import { prepare } from "./prepare/prepare.ts";
+import { DatasetStats } from "./prepare/stats.ts";
+import type { Progressed } from "./prepare/text_stream.ts";
+import { describeStats } from "./prepare/stats_text.ts";
+import { DATASET_FILES } from "./processed.ts";
 
 interface PrepareFlags {
   configPath?: string;
   corpus?: string;
   set: Setting[];
+  stats?: boolean;
   json?: boolean;
 }
 
@@ -32,7 +39,7 @@ export function prepareCommand(): Command {
     .option("--config-path <yaml>", "config with a section `data`, such as configs/data/moby_dick_char.yaml")
     .option(
       "--corpus <name|path>",
-      "moby-dick, sotu, a text file, a folder of .txt files, a name in data/raw/",
+      "moby-dick, sotu, a file (.txt, .jsonl, .parquet, .gz), a folder, a glob, a name in data/raw/",
     )
     .option(
       "--set <key=value>",
@@ -40,20 +47,42 @@ export function prepareCommand(): Command {
       (text: string, before: Setting[]) => [...before, parseSetting(text)],
       [],
     )
+    .option("--stats", "show counts, vocabulary coverage, compression, lengths and samples")
     .option("--json", "print one JSON object and nothing else on standard output")
     .action(async (flags: PrepareFlags) => {
-      const config = await configOf(flags);
-      const quiet = flags.json === true || !Deno.stderr.isTerminal(); // a log need not know: it is seconds
-      const progress = { bar: undefined as Progress | undefined };
-      const dataset = await prepare(config, {}, {
-        onFile: (done, total) => {
-          progress.bar ??= new Progress({ label: "read", total, unit: "file", quiet });
-          progress.bar.update(done);
-        },
-      });
-      progress.bar?.done();
-      console.log(flags.json ? JSON.stringify(summary(dataset)) : describe(dataset));
+      const dataset = await prepareWithProgress(await configOf(flags), flags.json === true);
+      const stats = flags.stats ? await readStats(dataset) : undefined;
+      if (flags.json) console.log(JSON.stringify({ ...summary(dataset), ...(stats && { stats }) }));
+      else console.log(describe(dataset) + (stats === undefined ? "" : "\n\n" + describeStats(stats)));
     });
+}
+
+/** Prepares under a progress line; Ctrl-C leaves nothing half-made behind. */
+async function prepareWithProgress(config: DataConfig, isJson: boolean): Promise<Dataset> {
+  const quiet = isJson || !Deno.stderr.isTerminal();
+  const stop = new AbortController();
+  const onSignal = () =>
+    stop.abort(new UserError("stopped; nothing was kept", { hint: "start again to redo it" }));
+  const bars = new Map<Progressed["stage"], Progress>();
+  Deno.addSignalListener("SIGINT", onSignal);
+  try {
+    return await prepare(config, {}, {
+      signal: stop.signal,
+      onProgress: ({ stage, done, total }) => {
+        if (!bars.has(stage)) [...bars.values()].at(-1)?.done();
+        const bar = bars.get(stage) ?? new Progress({ label: stage, total, unit: "B", quiet });
+        bars.set(stage, bar);
+        bar.update(Math.min(done, total));
+      },
+    });
+  } finally {
+    [...bars.values()].at(-1)?.done();
+    Deno.removeSignalListener("SIGINT", onSignal);
+  }
+}
+
+async function readStats(dataset: Dataset): Promise<DatasetStats> {
+  return DatasetStats.parse(await readJson(nodePath.join(dataset.folder, DATASET_FILES.stats)));
 }
 
 /** The section `data` that the flags ask for: defaults < file < `--set` < `--corpus`. */
@@ -85,6 +114,7 @@ function summary(dataset: Dataset) {
     tokenizer: tokenizer.kind,
     vocab_size: tokenizer.vocab_size,
     files: header.counts.files,
+    documents: header.counts.documents,
     bytes: header.counts.bytes,
     tokens: header.counts.tokens,
     train_tokens: dataset.train.length,
@@ -97,9 +127,12 @@ function summary(dataset: Dataset) {
 function describe(dataset: Dataset): string {
   const s = summary(dataset);
   const counted = (tokens: number) => `${humanCount(tokens)} tokens (${tokens})`;
+  const documents = s.documents === s.files ? "" : `, ${s.documents} documents`;
   return [
     `dataset     ${s.folder}`,
-    `corpus      ${s.name}, ${s.files} ${s.files === 1 ? "file" : "files"}, ${humanBytes(s.bytes)}`,
+    `corpus      ${s.name}, ${s.files} ${s.files === 1 ? "file" : "files"}, ${
+      humanBytes(s.bytes)
+    }${documents}`,
     `tokenizer   ${s.tokenizer}, vocab_size ${s.vocab_size}`,
     `train       ${counted(s.train_tokens)}`,
     `validation  ${counted(s.val_tokens)}, the end of the text`,

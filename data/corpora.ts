@@ -1,19 +1,12 @@
 /**
- * Where text comes from: corpora known by name, a text file, or a folder of `.txt` files.
- * Text is UTF-8; line ends of Windows become "\n", as Python reads text files, so that the same text gives the
- * same tokens on every system. Left out: downloads, compressed files, other formats than plain text.
+ * Where text comes from: corpora known by name, a file, a folder, or a glob. Left out: downloads; what is in the files is
+ * the business of `read/`.
  */
 
 import * as nodePath from "path";
-import {
-  decodeUtf8,
-  didYouMean,
-  displayPath,
-  exists,
-  fileError,
-  UserError,
-  userPath,
-} from "../common/mod.ts";
+import { glob } from "fs/promises";
+import { didYouMean, displayPath, exists, fileError, UserError, userPath } from "../common/mod.ts";
+import { READABLE } from "./read/documents.ts";
 
 /** A text in parts, each with the place it is read from. */
 export interface Corpus {
@@ -25,9 +18,6 @@ export interface Corpus {
 
 /** Where users put their own texts; looked into by name. */
 export const RAW_FOLDER = "data/raw";
-
-/** No string of V8 holds more characters than this (2^29 - 24). */
-const MAX_FILE_BYTES = 2 ** 29 - 24;
 
 /**
  * Corpora by name. They are data files of npm packages that are in the public domain; the packages' code is
@@ -55,19 +45,37 @@ const KNOWN: Record<string, () => Promise<(string | URL)[]>> = {
 export const CORPUS_NAMES: readonly string[] = Object.keys(KNOWN);
 
 /**
- * Finds a corpus by what a config or flag says: a known name first, then a path from where the user stands,
- * then a name under `data/raw/` (with or without `.txt`). Folders are searched to the bottom for `.txt` files,
- * ordered by path. Throws `UserError` if there is none, or a folder has no such file.
+ * Finds a corpus by what a config or flag says: a known name first, then a path or a glob (`episodes/**\/*.txt`) from
+ * where the user stands, then a name under `data/raw/` (with or without the file's ending). Folders are searched to the
+ * bottom for files that can be read. Files come in the order of their paths, numbers in names by value, so that
+ * `episode_2` is before `episode_10`. Throws `UserError` if there is none.
  */
 export async function findCorpus(source: string): Promise<Corpus> {
   const known = Object.hasOwn(KNOWN, source) ? KNOWN[source] : undefined;
   if (known !== undefined) return { name: source, files: await knownFiles(source, known) };
-  for (
-    const path of [source, nodePath.join(RAW_FOLDER, source), nodePath.join(RAW_FOLDER, `${source}.txt`)]
-  ) {
+  const raw = nodePath.join(RAW_FOLDER, source);
+  for (const path of [source, raw, ...ENDINGS.map((ending) => raw + ending)]) {
     if (await exists(userPath(path))) return await corpusAt(userPath(path));
   }
+  if (/[*?[{]/.test(source)) return await corpusOfGlob(source);
   throw await unknownCorpus(source);
+}
+
+const ENDINGS = [".txt", ".jsonl", ".parquet", ".txt.gz", ".jsonl.gz"];
+
+async function corpusOfGlob(pattern: string): Promise<Corpus> {
+  const found = await Array.fromAsync(glob(userPath(pattern)));
+  const files: string[] = [];
+  for (const path of found) if ((await Deno.stat(path)).isFile) files.push(path);
+  if (files.length === 0) {
+    throw new UserError("no file fits this pattern", {
+      file: displayPath(pattern),
+      hint: "* stands for a part of a name, ** for folders; put the pattern in quotes for the shell",
+    });
+  }
+  const parts = pattern.split(/[/\\]/);
+  const fixed = parts.slice(0, parts.findIndex((part) => /[*?[{]/.test(part)));
+  return { name: fixed.at(-1) || "files", files: files.sort(naturalOrder) };
 }
 
 async function knownFiles(
@@ -91,10 +99,12 @@ async function corpusAt(path: string): Promise<Corpus> {
   try {
     const info = await Deno.stat(path);
     const base = nodePath.basename(path);
-    if (!info.isDirectory) return { name: base.replace(/\.[^.]+$/, "") || base, files: [path] };
-    const files = await textFilesBelow(path);
+    if (!info.isDirectory) {
+      return { name: base.replace(READABLE, "").replace(/\.[^.]+$/, "") || base, files: [path] };
+    }
+    const files = await readableFilesBelow(path);
     if (files.length === 0) {
-      throw new UserError("there is no .txt file in this folder", {
+      throw new UserError("there is no .txt file in this folder, and none of .jsonl, .parquet or .gz", {
         file: displayPath(path),
         hint: "put UTF-8 text files with names that end in .txt there",
       });
@@ -105,19 +115,31 @@ async function corpusAt(path: string): Promise<Corpus> {
   }
 }
 
-/** All `.txt` files below a folder, in the order of their paths; hidden ones are skipped. */
-async function textFilesBelow(folder: string): Promise<string[]> {
+/** All files below a folder that can be read, in the order of their paths; hidden ones are skipped. */
+async function readableFilesBelow(folder: string): Promise<string[]> {
   const entries = (await Array.fromAsync(Deno.readDir(folder)))
     .filter((entry) => !entry.name.startsWith("."))
-    .sort((a, b) => a.name < b.name ? -1 : 1);
+    .sort((a, b) => naturalOrder(a.name, b.name));
   const files: string[] = [];
   for (const entry of entries) {
     const path = nodePath.join(folder, entry.name);
     const isFolder = entry.isSymlink ? (await Deno.stat(path)).isDirectory : entry.isDirectory;
-    if (isFolder && !entry.isSymlink) files.push(...await textFilesBelow(path));
-    else if (!isFolder && /\.txt$/i.test(entry.name)) files.push(path);
+    if (isFolder && !entry.isSymlink) files.push(...await readableFilesBelow(path));
+    else if (!isFolder && READABLE.test(entry.name)) files.push(path);
   }
   return files;
+}
+
+/** Compares names: digits by the number they make, all else by code unit. */
+function naturalOrder(a: string, b: string): number {
+  const [partsA, partsB] = [a, b].map((name) => name.split(/(\d+)/));
+  for (let i = 0; i < Math.min(partsA!.length, partsB!.length); i++) {
+    const [x, y] = [partsA![i]!, partsB![i]!];
+    const byNumber = i % 2 === 1 ? Number(x) - Number(y) : 0; // odd parts are digits
+    if (byNumber !== 0) return byNumber;
+    if (x !== y) return x < y ? -1 : 1;
+  }
+  return partsA!.length - partsB!.length;
 }
 
 async function unknownCorpus(source: string): Promise<UserError> {
@@ -130,40 +152,13 @@ async function unknownCorpus(source: string): Promise<UserError> {
   const own: string[] = [];
   if (await exists(userPath(RAW_FOLDER))) {
     for await (const entry of Deno.readDir(userPath(RAW_FOLDER))) {
-      if (!entry.name.startsWith(".")) own.push(entry.name.replace(/\.txt$/, ""));
+      if (!entry.name.startsWith(".")) own.push(entry.name.replace(READABLE, ""));
     }
   }
   const names = [...CORPUS_NAMES, ...own.sort()];
   const near = didYouMean(source, names);
   const question = near === undefined ? "" : `, did you mean "${near}"?`;
   return new UserError(`there is no corpus "${source}"${question}`, {
-    hint: `known: ${names.join(", ")}; or give a text file or a folder of .txt files`,
+    hint: `known: ${names.join(", ")}; or give a file, a folder or a glob`,
   });
-}
-
-/** One file of a corpus. */
-export interface CorpusText {
-  /** The file as it is on disk. */
-  bytes: Uint8Array;
-  /** Its text: no byte order mark, "\n" line ends, no white space at its end. */
-  text: string;
-}
-
-/** Reads a corpus's file. Throws `UserError` if it cannot be read, is not UTF-8 or too large for one string. */
-export async function readCorpusFile(file: string | URL): Promise<CorpusText> {
-  const name = typeof file === "string" ? file : file.pathname;
-  let bytes: Uint8Array;
-  try {
-    if ((await Deno.stat(file)).size > MAX_FILE_BYTES) {
-      throw new UserError("is larger than 512 MiB", {
-        file: displayPath(name),
-        hint: "split it into several .txt files in one folder and give the folder",
-      });
-    }
-    bytes = await Deno.readFile(file);
-  } catch (error) {
-    throw fileError(error, name);
-  }
-  const text = decodeUtf8(bytes, displayPath(name)).replaceAll("\r\n", "\n").trimEnd();
-  return { bytes, text };
 }

@@ -17,11 +17,12 @@ export const DatasetHeader = z.strictObject({
   counts: z.strictObject({
     files: count.describe("files of the corpus"),
     bytes: count.describe("their size in bytes"),
+    documents: count.describe("documents with any text"),
     tokens: count.describe("token ids in tokens.bin"),
   }),
   splits: z.strictObject({ train: split, val: split }).describe("token ranges, end not included"),
-  settings: z.strictObject({ tokenizer: z.string(), split_ratio: z.number() }).describe(
-    "what the config said",
+  settings: z.looseObject({ tokenizer: z.string(), split_ratio: z.number() }).describe(
+    "what the config said, as far as it made a difference",
   ),
   source_digest: z.string().describe("SHA-256 over the corpus's files"),
   tokens_digest: z.string().describe("SHA-256 of tokens.bin"),

@@ -9,11 +9,14 @@ export {
   type EvaluationBatch,
   IGNORED_TARGET,
   type Split,
-  type TokenArray,
+  type WindowOptions,
 } from "./dataset.ts";
+export type { TokenArray, Tokens } from "./file_tokens.ts";
 export { DatasetHeader } from "./header.ts";
-export { prepare, type PrepareOptions } from "./prepare.ts";
-export { openDataset } from "./processed.ts";
+export { prepare, type PrepareOptions } from "./prepare/prepare.ts";
+export { DatasetStats } from "./prepare/stats.ts";
+export type { Progressed } from "./prepare/text_stream.ts";
+export { DATASET_FILES, openDataset, type OpenOptions } from "./processed.ts";
 export { datasetOfText } from "./text_dataset.ts";
 export { CharTokenizer, UNKNOWN_CHARACTER } from "./tokenizers/char.ts";
 export type { ByteLevelBpe } from "./tokenizers/byte_level_bpe.ts";

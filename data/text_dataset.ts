@@ -1,7 +1,8 @@
 /** A text as a dataset that stands nowhere on disk: for evaluating a model on it. */
 
 import { sha256, UserError } from "../common/mod.ts";
-import { Dataset, type TokenArray } from "./dataset.ts";
+import { Dataset } from "./dataset.ts";
+import type { TokenArray } from "./file_tokens.ts";
 import { FORMAT_VERSION } from "./header.ts";
 import { tokensDigest } from "./processed.ts";
 import type { Tokenizer } from "./tokenizers/tokenizer.ts";
@@ -35,7 +36,7 @@ export function datasetOfText(text: string, tokenizer: Tokenizer, name: string):
       format_version: FORMAT_VERSION,
       name,
       dtype: tokens instanceof Uint16Array ? "uint16" : "uint32",
-      counts: { files: 1, bytes: new TextEncoder().encode(text).length, tokens: tokens.length },
+      counts: { files: 1, bytes: new TextEncoder().encode(text).length, documents: 1, tokens: tokens.length },
       splits: { train: { start: 0, end: 0 }, val: { start: 0, end: tokens.length } },
       settings: { tokenizer: tokenizer.kind, split_ratio: 0 },
       source_digest: sha256(text),

@@ -48,21 +48,22 @@ export class CharTokenizer implements Tokenizer {
   static fromTexts(texts: Iterable<string>): CharTokenizer {
     const counts = new CharacterCounts();
     for (const text of texts) counts.add(text);
-    return CharTokenizer.fromCounts(counts);
+    return CharTokenizer.fromCounts(counts.entries());
   }
 
   /**
-   * The tokenizer of the characters of counted texts.
+   * The tokenizer of counted characters.
    *
+   * @param counts code points and how often each stands in the texts
    * @param limits which of them it has: those that stand there `min_frequency` times, and of these so many that there
    *   are `max_vocab_size` tokens with the unknown one, the commonest first and then by code point. @default all
    */
   static fromCounts(
-    counts: CharacterCounts,
+    counts: Iterable<[codePoint: number, count: number]>,
     limits: { min_frequency?: number; max_vocab_size?: number } = {},
   ): CharTokenizer {
     const { min_frequency = 1, max_vocab_size = Infinity } = limits;
-    const common = counts.entries()
+    const common = [...counts]
       .filter(([, count]) => count >= min_frequency)
       .sort(([a, countA], [b, countB]) => countB - countA || a - b)
       .slice(0, max_vocab_size - 1);

@@ -12,7 +12,7 @@ function countingDataset(n: number, n_train: number): Dataset {
     format_version: 1,
     name: "counting",
     dtype: "uint32",
-    counts: { files: 1, bytes: n, tokens: n },
+    counts: { files: 1, bytes: n, documents: 1, tokens: n },
     splits: { train: { start: 0, end: n_train }, val: { start: n_train, end: n } },
     settings: { tokenizer: "char", split_ratio: n_train / n },
     source_digest: "",
