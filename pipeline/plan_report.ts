@@ -3,7 +3,7 @@
 import { type Gpu, layoutParameters, type Plan } from "../gpu/mod.ts";
 import { type ModelConfig, parameterCount, parameters, parameterSpecs, trainingPlan } from "../models/mod.ts";
 import type { TrainingConfig } from "./config.ts";
-import { availableMemory, type TrainingMemory, trainingMemory } from "./memory.ts";
+import { availableMemory, checkMemory, leastMemory, type TrainingMemory, trainingMemory } from "./memory.ts";
 
 /** Tensors that are listed. */
 const LARGEST = 10;
@@ -45,10 +45,12 @@ export interface PlanReport {
 /**
  * Plans a training. Allocates nothing on the device.
  *
- * @throws UserError when a tensor is larger than the adapter's largest buffer, with what to change.
+ * @throws UserError when a tensor is larger than the adapter's largest buffer, or all is absurdly large, with what to change.
  */
 export function planReport(model: ModelConfig, training: TrainingConfig, gpu: Gpu): PlanReport {
   const { batch_size, max_seq_length, accumulate_grad_batches } = training;
+  // Only what no machine has is refused here, since planning it would itself take for ever; the rest is reported.
+  checkMemory({ total: leastMemory(model, training) }, { profile: "gpu" });
   const plan = trainingPlan(model, training, gpu);
   const memory = trainingMemory(model, training, gpu);
   const count = parameterCount(model);

@@ -16,7 +16,7 @@ interface GenerateFlags {
   seed?: number;
   numSamples?: number;
   stop?: string[];
-  stream: boolean;
+  stream?: boolean;
   json?: boolean;
 }
 
@@ -95,7 +95,7 @@ async function generate(flags: GenerateFlags): Promise<void> {
     const shown = unknown.map((character) => JSON.stringify(character)).join(", ");
     console.error(`note: the model does not know ${shown}: each reads as its unknown token`);
   }
-  const printer = flags.json ? undefined : new Printer(flags.stream);
+  const printer = flags.json ? undefined : new Printer(flags.stream !== false);
   const texts: (TextEnd & { text: string })[] = [];
   const turn = interruptible();
   let begin = NaN;

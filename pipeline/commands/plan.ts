@@ -51,7 +51,7 @@ export function planCommand(): Command {
 
 function describe(report: PlanReport): string {
   const row = (name: string, bytes: number) =>
-    `  ${name.replaceAll("_", " ").padEnd(32)}${humanBytes(bytes).padStart(10)}`;
+    `  ${name.replaceAll("_", " ").padEnd(60)}${humanBytes(bytes).padStart(10)}`;
   const { batch_size: B, max_seq_length: T, accumulate_grad_batches: n } = report;
   return [
     `adapter       ${report.adapter}`,

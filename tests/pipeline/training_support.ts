@@ -64,12 +64,12 @@ export async function trainIn(
 }
 
 /** Starts `chatgot` in a folder. */
-export function start(dir: string, args: string[]): Deno.ChildProcess {
+export function start(dir: string, args: string[], stdin: "null" | "piped" = "null"): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--allow-all", "--no-check", "--config", DENO_JSON, MAIN, ...args],
     cwd: dir,
     env: { INIT_CWD: dir, NO_COLOR: "1" },
-    stdin: "null",
+    stdin,
     stdout: "piped",
     stderr: "piped",
   }).spawn();
