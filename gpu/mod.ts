@@ -35,6 +35,14 @@ export {
   type Plane,
 } from "./parameters.ts";
 export { type Plan, plan, type PlanTarget, type ProgramMemory } from "./plan.ts";
-export { chromeTrace, type KernelSummary, type KernelTime, Profiler, replay, summarise } from "./profile.ts";
+export {
+  chromeTrace,
+  type KernelSummary,
+  type KernelTime,
+  Profiler,
+  profileTable,
+  replay,
+  summarise,
+} from "./profile.ts";
 export { Program, type StepValues } from "./program.ts";
 export { RingReader } from "./ring_reader.ts";

@@ -132,6 +132,23 @@ export function summarise(times: KernelTime[]): KernelSummary[] {
   }).sort((a, b) => b.share - a.share);
 }
 
+/** The table of a profile as text. */
+export function profileTable(times: KernelTime[]): string {
+  const total = times.reduce((sum, t) => sum + t.end - t.begin, 0) / 1e6;
+  const rows = summarise(times).map((k) =>
+    [
+      k.kernel.padEnd(30),
+      String(k.calls).padStart(5),
+      k.milliseconds.toFixed(2).padStart(10),
+      k.gflops.toFixed(1).padStart(9),
+      k.gigabytes_per_second.toFixed(1).padStart(8),
+      `${(100 * k.share).toFixed(1)} %`.padStart(8),
+    ].join("")
+  );
+  const head = `${"kernel".padEnd(30)}calls        ms  GFLOP/s    GB/s   share`;
+  return [head, ...rows, `${"all kernels".padEnd(35)}${total.toFixed(2).padStart(10)}`].join("\n");
+}
+
 /** The profile in the Trace Event Format of Chrome and Perfetto. */
 export function chromeTrace(times: KernelTime[]): object {
   const start = Math.min(...times.map((t) => t.begin));

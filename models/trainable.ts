@@ -147,9 +147,20 @@ export class TrainableModel {
     return [...this.#program.dispatches, ...this.#optimizer.dispatches];
   }
 
-  /** Times every kernel of a step alone (see `replay`). The model is of no use for training afterwards. */
-  async replay(): Promise<KernelTime[]> {
-    return await replay(this.#gpu, this.dispatches());
+  /**
+   * Times every kernel of a step: by timestamps over one more step where the adapter's measure, else by replay. Either
+   * way the weights are spoilt, so it comes after training.
+   *
+   * @param step the number of a step; with the micro-batches of it
+   */
+  async profile(step: number, micro: MicroBatch[]): Promise<KernelTime[]> {
+    const isLlvmpipe = this.#gpu.profile !== "gpu"; // whose timestamps say when work was queued
+    if (isLlvmpipe || !this.#gpu.hasTimestamps) return await replay(this.#gpu, this.dispatches());
+    const profiler = new Profiler(this.#gpu);
+    this.step(step, 0, micro, profiler);
+    await profiler.collect();
+    profiler.destroy();
+    return profiler.times;
   }
 
   /** Steps submitted whose metrics were not asked for. At most 256 micro-batches may be unread. */

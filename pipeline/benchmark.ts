@@ -6,7 +6,7 @@
 
 import process from "process";
 import type { Dataset } from "../data/mod.ts";
-import type { Gpu } from "../gpu/mod.ts";
+import type { Gpu, KernelTime } from "../gpu/mod.ts";
 import { Generator, initialWeights, loadWeights, type ModelConfig, TrainableModel } from "../models/mod.ts";
 import type { TrainingConfig } from "./config.ts";
 import { learningRate } from "./schedule.ts";
@@ -43,6 +43,7 @@ const TOKENS_PER_GROUP = 32;
  * Trains from initial weights on real batches and measures.
  *
  * @param max_steps optimizer steps to time; about 20 seconds' worth when left out
+ * @param onProfile gets the times of a step's kernels, which are measured only then
  */
 export async function benchmarkTraining(
   gpu: Gpu,
@@ -50,6 +51,7 @@ export async function benchmarkTraining(
   training: TrainingConfig,
   dataset: Dataset,
   max_steps?: number,
+  onProfile?: (times: KernelTime[]) => void,
 ): Promise<Speed> {
   const { batch_size, max_seq_length, accumulate_grad_batches: count, seed } = training;
   dataset.checkContext(max_seq_length);
@@ -79,6 +81,10 @@ export async function benchmarkTraining(
     const times: number[] = [];
     for (let done = 0; done < steps; done += group) times.push(await run(Math.min(group, steps - done)));
     const tokens = batch_size * max_seq_length * count;
+    if (onProfile !== undefined) {
+      const batch = dataset.batch("train", { seed, step: 0, batch_size, max_seq_length });
+      onProfile(await model.profile(step + 1, Array.from({ length: count }, () => batch)));
+    }
     return { ...rates(times, tokens, model.plan.flops * count), first_step_seconds, steps };
   } finally {
     model.destroy();

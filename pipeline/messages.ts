@@ -1,6 +1,7 @@
 /** What the main thread and the training worker say to each other: plain data. */
 
 import { UserError } from "../common/mod.ts";
+import type { KernelTime } from "../gpu/mod.ts";
 import type { TrainingJob, TrainingPreview } from "./open_training.ts";
 import type { Recorder } from "./recorder.ts";
 import type { TrainingProgress, TrainingResult } from "./training_result.ts";
@@ -30,7 +31,7 @@ export type FromWorker =
   | { type: "flush" }
   | { type: "progress"; progress: TrainingProgress }
   | { type: "warning"; line: string }
-  | { type: "done"; result: TrainingResult }
+  | { type: "done"; result: TrainingResult; profile?: KernelTime[] }
   | { type: "failed"; error: PlainError };
 
 /** An error as plain data: classes do not pass between threads. */

@@ -5,7 +5,7 @@
 
 import { displayPath, UserError } from "../common/mod.ts";
 import { type Dataset, prepare } from "../data/mod.ts";
-import { type Gpu, type GpuOptions, openGpu, type Profiler } from "../gpu/mod.ts";
+import { type Gpu, type GpuOptions, openGpu } from "../gpu/mod.ts";
 import {
   type Checkpoint,
   checkpointSteps,
@@ -33,6 +33,8 @@ export interface TrainingJob {
   extended?: boolean;
   /** What a run chose for its kernels when it began, so that it goes on bit-identically. */
   kernelChoices?: KernelChoices;
+  /** Whether to time the kernels of a step when training is over. */
+  profile?: boolean;
 }
 
 /** The adapter that a run was trained on, and how the engine was opened there. */
@@ -52,10 +54,7 @@ export interface TrainingPreview {
 }
 
 /** What a trainer needs that only its caller has. */
-export type TrainerHooks = Pick<TrainerOptions, "recorder" | "stop" | "onProgress" | "warn"> & {
-  /** Makes a profiler for one step. */
-  profile?: { step: number; open: (gpu: Gpu) => Profiler };
-};
+export type TrainerHooks = Pick<TrainerOptions, "recorder" | "stop" | "onProgress" | "warn">;
 
 /** A training that is ready to begin. */
 export class OpenTraining {
@@ -76,13 +75,12 @@ export class OpenTraining {
    * @throws UserError when the run's checkpoints are no longer those that were found.
    */
   async start(hooks: TrainerHooks): Promise<Trainer> {
-    const { recorder, profile, ...rest } = hooks;
+    const { recorder } = hooks;
     const { gpu, dataset, job: { config }, checkpoint, preview: { step } } = this;
     try {
       if (checkpoint !== undefined) await this.#checkUnchanged(recorder);
       return new Trainer({
-        ...rest,
-        recorder,
+        ...hooks,
         gpu,
         config,
         dataset,
@@ -90,7 +88,6 @@ export class OpenTraining {
         step,
         state: this.state,
         resumed: checkpoint !== undefined,
-        ...(profile === undefined ? {} : { profile: { step: profile.step, profiler: profile.open(gpu) } }),
       });
     } catch (error) {
       recorder.finish("failed", { error: error instanceof Error ? error.message : String(error) });

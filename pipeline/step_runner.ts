@@ -5,7 +5,7 @@
  */
 
 import type { Dataset } from "../data/mod.ts";
-import type { Profiler } from "../gpu/mod.ts";
+import type { KernelTime } from "../gpu/mod.ts";
 import { METRICS_RING, type MicroBatch, type StepMetrics, type TrainableModel } from "../models/mod.ts";
 import type { TrainingConfig } from "./config.ts";
 import { learningRate } from "./schedule.ts";
@@ -20,8 +20,6 @@ export interface StepRunnerOptions {
   training: TrainingConfig;
   /** Gets the results of steps in order, and the seconds that each of them took. */
   onResults: (results: StepMetrics[], secondsPerStep: number) => void;
-  /** A profiler for one step. */
-  profile?: { step: number; profiler: Profiler } | undefined;
 }
 
 /** Runs training steps. */
@@ -66,9 +64,13 @@ export class StepRunner {
   }
 
   #submit(step: number): void {
-    const { model, training, profile } = this.#o;
-    const profiler = profile?.step === step ? profile.profiler : undefined;
-    model.step(step, learningRate(step - 1, training), this.#batches(step), profiler);
+    const { model, training } = this.#o;
+    model.step(step, learningRate(step - 1, training), this.#batches(step));
+  }
+
+  /** Times the kernels of a step; the weights are spoilt by it. */
+  async profile(step: number): Promise<KernelTime[]> {
+    return await this.#o.model.profile(step, this.#batches(step));
   }
 
   /** The micro-batches of a step: a pure function of seed and step. */

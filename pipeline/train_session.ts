@@ -3,6 +3,7 @@
  * what it reports, and hands on how it goes. Signals and the display are the command's.
  */
 
+import type { KernelTime } from "../gpu/mod.ts";
 import { fromPlainError, type FromWorker, type ToWorker } from "./messages.ts";
 import type { TrainingJob, TrainingPreview } from "./open_training.ts";
 import type { Recorder } from "./recorder.ts";
@@ -20,6 +21,8 @@ export interface TrainSessionOptions {
   onSample?: (line: { step: number; prompt: string; text: string }) => void;
   onEvent?: (line: { type: string; step: number; [key: string]: unknown }) => void;
   onWarning?: (line: string) => void;
+  /** Gets the times of a step's kernels after the end, when the job asks for them. */
+  onProfile?: (times: KernelTime[]) => void;
 }
 
 /** One training in a worker. */
@@ -111,6 +114,7 @@ export class TrainSession {
         onWarning?.(message.line);
         break;
       case "done":
+        if (message.profile !== undefined) this.#o.onProfile?.(message.profile);
         end(message.result);
         break;
       case "failed":

@@ -9,7 +9,7 @@
 
 import { UserError } from "../common/mod.ts";
 import type { Dataset } from "../data/mod.ts";
-import type { Gpu, Profiler } from "../gpu/mod.ts";
+import type { Gpu, KernelTime } from "../gpu/mod.ts";
 import type { StepMetrics, TrainableModel } from "../models/mod.ts";
 import { CheckpointKeeper } from "./checkpoint_keeper.ts";
 import { findNotFinite, type NotFinite } from "./not_finite.ts";
@@ -42,8 +42,6 @@ export interface TrainerOptions {
   onProgress?: (progress: TrainingProgress) => void;
   /** Gets warnings, one line each. */
   warn?: (line: string) => void;
-  /** A profiler for one step. */
-  profile?: { step: number; profiler: Profiler };
 }
 
 /** Thrown between reading a loss and ending the run. */
@@ -79,7 +77,6 @@ export class Trainer {
       dataset,
       training: config.training,
       onResults: (results, secondsPerStep) => this.#take(results, secondsPerStep),
-      profile: options.profile,
     });
     this.#probe = new Probe({
       ...options,
@@ -114,6 +111,11 @@ export class Trainer {
     } finally {
       this.#probe.destroy();
     }
+  }
+
+  /** Times the kernels of a step. To be called after `run`: it spoils the weights on the device. */
+  async profile(): Promise<KernelTime[]> {
+    return await this.#runner.profile(this.#step + 1);
   }
 
   async #train(): Promise<TrainingResult> {

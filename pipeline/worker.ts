@@ -12,6 +12,7 @@ const post = (message: FromWorker) => self.postMessage(message);
 let training: OpenTraining | undefined;
 let stop = new Int32Array(1);
 let flushed = () => {};
+let profiled = false;
 
 /** The run's recorder, which lives on the main thread. */
 function remoteRecorder(dir: string): Recorder {
@@ -36,13 +37,16 @@ async function train(dir: string): Promise<void> {
     onProgress: (progress) => post({ type: "progress", progress }),
     warn: (line) => post({ type: "warning", line }),
   });
-  post({ type: "done", result: await trainer.run() });
+  const result = await trainer.run();
+  const profile = profiled ? { profile: await trainer.profile() } : {};
+  post({ type: "done", result, ...profile });
 }
 
 async function answer(message: ToWorker): Promise<void> {
   switch (message.type) {
     case "open":
       stop = message.stop as Int32Array<ArrayBuffer>;
+      profiled = message.job.profile === true;
       training = await openTraining(message.job);
       return post({ type: "opened", preview: training.preview });
     case "begin":

@@ -7,9 +7,12 @@ import {
   benchmarkMatmul,
   ensureAdapter,
   type Gpu,
+  type KernelTime,
   type MatmulShape,
   type MatmulSpeed,
   openGpu,
+  profileTable,
+  summarise,
 } from "../../gpu/mod.ts";
 import { type ModelConfig, modelConfig } from "../../models/mod.ts";
 import { benchmarkGeneration, benchmarkTraining, peakMemoryBytes } from "../benchmark.ts";
@@ -22,6 +25,7 @@ interface BenchmarkFlags {
   batchSize?: number;
   maxSeqLength?: number;
   maxSteps?: number;
+  profile?: boolean;
   set: Setting[];
   json?: boolean;
 }
@@ -46,6 +50,10 @@ export function benchmarkCommand(): Command {
     .option("--batch-size <count>", "sequences at once", numberFlag("batch-size"))
     .option("--max-seq-length <tokens>", "tokens of a sequence", numberFlag("max-seq-length"))
     .option("--max-steps <count>", "train: steps to time; generate: tokens to time", countFlag("max-steps"))
+    .option(
+      "--profile",
+      "train: also time each kernel of a step, by timestamps or by running it again and again",
+    )
     .addHelpText(
       "after",
       "\ntrain     whole optimizer steps on the config's corpus, from initial weights\n" +
@@ -63,14 +71,21 @@ export function benchmarkCommand(): Command {
     await ensureAdapter();
     const gpu = await openGpu();
     try {
+      let times: KernelTime[] | undefined;
+      const onProfile = flags.profile ? (measured: KernelTime[]) => void (times = measured) : undefined;
       const report = {
         config: config.tracking.name,
-        ...await measures[what](gpu, config, flags.maxSteps),
+        ...await measures[what](gpu, config, flags.maxSteps, onProfile),
         peak_memory_bytes: peakMemoryBytes(),
         adapter: gpu.adapter.name,
       };
       gpu.check();
-      console.log(flags.json ? JSON.stringify(report) : describe(report));
+      if (flags.json) {
+        console.log(JSON.stringify(times === undefined ? report : { ...report, profile: summarise(times) }));
+      } else {
+        console.log(describe(report));
+        if (times !== undefined) console.log(`\n${profileTable(times)}`);
+      }
     } finally {
       gpu.close();
     }
@@ -79,13 +94,20 @@ export function benchmarkCommand(): Command {
 
 type What = "train" | "generate" | "matmul";
 
+type Measure = (
+  gpu: Gpu,
+  config: RunConfig,
+  maxSteps?: number,
+  onProfile?: (times: KernelTime[]) => void,
+) => Promise<object>;
+
 /** Each gives flat keys for `--json`; `matmul` a list of products beside. */
-const measures: Record<What, (gpu: Gpu, config: RunConfig, maxSteps?: number) => Promise<object>> = {
-  async train(gpu, config, maxSteps) {
+const measures: Record<What, Measure> = {
+  async train(gpu, config, maxSteps, onProfile) {
     const dataset = await prepare(config.data);
     const model = modelConfig(config.model, dataset.tokenizer.vocab_size);
     const { batch_size, max_seq_length, accumulate_grad_batches } = config.training;
-    const speed = await benchmarkTraining(gpu, model, config.training, dataset, maxSteps);
+    const speed = await benchmarkTraining(gpu, model, config.training, dataset, maxSteps, onProfile);
     return { batch_size, max_seq_length, accumulate_grad_batches, ...speed };
   },
 

@@ -6,8 +6,8 @@
 import { join } from "path";
 import { Command } from "commander";
 import { parse } from "yaml";
-import { displayPath, onInterrupt, type Setting } from "../../common/mod.ts";
-import { ensureAdapter } from "../../gpu/mod.ts";
+import { displayPath, onInterrupt, type Setting, writeFileAtomic } from "../../common/mod.ts";
+import { chromeTrace, ensureAdapter, type KernelTime, profileTable, summarise } from "../../gpu/mod.ts";
 import { trainingSectionSchema } from "../config.ts";
 import type { TrainingJob, TrainingPreview } from "../open_training.ts";
 import type { RunStore } from "../recorder.ts";
@@ -27,6 +27,7 @@ interface TrainFlags {
   dryRun?: boolean;
   quiet?: boolean;
   json?: boolean;
+  profile?: boolean;
   set: Setting[];
   /** The keys of the section `training`, in camel case. */
   [key: string]: unknown;
@@ -43,6 +44,10 @@ export function trainCommand(runs: RunStore): Command {
       "go on with a run from its newest checkpoint: its folder or name, or auto for the latest (of the config, if one is given)",
     )
     .option("--dry-run", "show what would be trained and the memory it takes; allocate nothing")
+    .option(
+      "--profile",
+      "time the kernels of a step at the end: a table, and artifacts/profile.json in the run's folder for Perfetto or chrome://tracing",
+    )
     .option("--quiet", "print the run's folder at the end and nothing else");
   addJsonFlag(addSettingFlag(command)).optionsGroup("Keys of the section training:");
   for (const [key, schema] of Object.entries(trainingSectionSchema.shape)) {
@@ -83,8 +88,9 @@ async function train(flags: TrainFlags, runs: RunStore): Promise<void> {
   }
   await ensureAdapter({ log: (line) => display.warn(line) });
   let dir = "";
+  let times: KernelTime[] | undefined;
   const session = new TrainSession({
-    job,
+    job: { ...job, profile: flags.profile === true },
     begin: async (preview) => {
       preview.warnings.forEach((line) => display.warn(`warning: ${line}`));
       if (flags.dryRun) return void show(preview, job, flags.json === true);
@@ -96,6 +102,7 @@ async function train(flags: TrainFlags, runs: RunStore): Promise<void> {
     onProgress: (progress) => display.update(progress),
     onSample: (line) => display.sample(line),
     onWarning: (line) => display.warn(line),
+    onProfile: (measured) => times = measured,
   });
   using _interrupts = onInterrupt(
     () => {
@@ -113,8 +120,16 @@ async function train(flags: TrainFlags, runs: RunStore): Promise<void> {
   );
   const result = await session.run();
   if (result === undefined) return;
-  if (flags.json) console.log(JSON.stringify(report(result, dir)));
-  else display.end(result, dir);
+  if (times !== undefined) {
+    await writeFileAtomic(join(dir, "artifacts", "profile.json"), JSON.stringify(chromeTrace(times)));
+  }
+  if (flags.json) {
+    const profile = times === undefined ? {} : { profile: summarise(times) };
+    console.log(JSON.stringify({ ...report(result, dir), ...profile }));
+  } else {
+    display.end(result, dir);
+    if (times !== undefined && !flags.quiet) console.log(profileTable(times));
+  }
   if (result.status === "interrupted") Deno.exitCode = 130;
 }
 
