@@ -8,7 +8,7 @@ import { displayPath, exists, UserError } from "../common/mod.ts";
 import { type Checkpoint, CHECKPOINT_FILES, readCheckpoint } from "./checkpoint.ts";
 import { latestCheckpoint } from "./checkpoint_list.ts";
 import type { ModelConfig } from "./config.ts";
-import { isModelFolder, ModelFolder, openModelFolder } from "./model_folder.ts";
+import { isModelFolder, type ModelFolder, openModelFolder } from "./model_folder.ts";
 import type { Weights } from "./parameters.ts";
 
 /** A model with what is needed to generate text from it. */
@@ -27,53 +27,17 @@ export interface LoadedModel {
   warnings: string[];
 }
 
-/** Where a model's files are, and what a checkpoint says beside them. */
-export interface ModelPlace {
-  /** Folder with the model's files. */
-  path: string;
-  /** Undefined for a Hugging Face model. */
-  checkpoint: Pick<Checkpoint, "step" | "tokenizer" | "state"> | undefined;
-  /** What the user should know: newer checkpoints that are broken. */
-  warnings: string[];
-}
-
 /**
- * Finds a model and verifies it, without taking its weights into memory; they are then to be had from `openModelFolder`.
- *
- * @param path as for {@link loadModel}
- * @throws UserError when there is none, or it is broken.
- */
-export async function findModelFolder(path: string): Promise<ModelPlace> {
-  const { source, warnings } = await openSource(path);
-  using _open = source;
-  if (source instanceof ModelFolder) return { path, checkpoint: undefined, warnings };
-  const { step, tokenizer, state } = source;
-  return { path: source.path, checkpoint: { step, tokenizer, state }, warnings };
-}
-
-/**
- * Loads a model.
+ * Opens a model, to read its parameters one by one.
  *
  * @param path a run's folder (its newest whole checkpoint is taken), a checkpoint's, or a Hugging Face model's (GPT2LMHeadModel
  *   or GPT2Model).
+ * @returns the model, and one line for each newer checkpoint that is broken.
  * @throws UserError when there is none, or it is broken.
  */
-export async function loadModel(path: string): Promise<LoadedModel> {
-  const { source, warnings } = await openSource(path);
-  using open = source;
-  const { path: folder, config } = open;
-  const own = open instanceof ModelFolder ? undefined : open;
-  return {
-    path: folder,
-    config,
-    weights: open.weights(),
-    tokenizer: own?.tokenizer,
-    step: own?.step,
-    warnings,
-  };
-}
-
-async function openSource(path: string): Promise<{ source: Checkpoint | ModelFolder; warnings: string[] }> {
+export async function openModel(
+  path: string,
+): Promise<{ model: Checkpoint | ModelFolder; warnings: string[] }> {
   if (!await exists(path)) {
     throw new UserError("does not exist", {
       file: displayPath(path),
@@ -81,16 +45,29 @@ async function openSource(path: string): Promise<{ source: Checkpoint | ModelFol
     });
   }
   if (await exists(join(path, CHECKPOINT_FILES.state))) {
-    return { source: await readCheckpoint(path), warnings: [] };
+    return { model: await readCheckpoint(path), warnings: [] };
   }
   if (await exists(join(path, "checkpoints"))) {
     const { checkpoint, warnings } = await latestCheckpoint(path);
-    if (checkpoint !== undefined) return { source: checkpoint, warnings };
+    if (checkpoint !== undefined) return { model: checkpoint, warnings };
     throw new UserError(["has no whole checkpoint", ...warnings].join("; "), { file: displayPath(path) });
   }
-  if (await isModelFolder(path)) return { source: await openModelFolder(path), warnings: [] };
+  if (await isModelFolder(path)) return { model: await openModelFolder(path), warnings: [] };
   throw new UserError("holds no model", {
     file: displayPath(path),
     hint: "expected the folder of a run, a checkpoint, or one with config.json and model.safetensors",
   });
+}
+
+/**
+ * Loads a model into memory.
+ *
+ * @param path as for {@link openModel}
+ * @throws UserError as {@link openModel}.
+ */
+export async function loadModel(path: string): Promise<LoadedModel> {
+  const { model, warnings } = await openModel(path);
+  using open = model;
+  const { path: folder, config, tokenizer, step } = open;
+  return { path: folder, config, weights: open.weights(), tokenizer, step, warnings };
 }

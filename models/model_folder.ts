@@ -42,6 +42,10 @@ export interface LeftOut {
 
 /** An open model folder. Closed by `close` or `using`. */
 export class ModelFolder implements Disposable {
+  /** A checkpoint has a step and holds its tokenizer as a value; this has neither. */
+  readonly step = undefined;
+  readonly tokenizer = undefined;
+
   constructor(
     /** The folder. */
     readonly path: string,
@@ -65,14 +69,14 @@ export class ModelFolder implements Disposable {
   }
 
   /** A parameter widened to float32, row-major in the shape that `parameters(config)` says. */
-  float32(name: string): Float32Array<ArrayBuffer> {
+  weight(name: string): Float32Array<ArrayBuffer> {
     return this.#file(name).readFloat32(this.prefix + name);
   }
 
   /** All parameters, in memory. */
   weights(): Weights {
     return new Map(
-      parameters(this.config).map(({ name, shape }) => [name, { shape, data: this.float32(name) }]),
+      parameters(this.config).map(({ name, shape }) => [name, { shape, data: this.weight(name) }]),
     );
   }
 

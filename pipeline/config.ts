@@ -16,6 +16,8 @@ export const trainingSectionSchema = z.strictObject({
   batch_size: count("sequences that pass through the model at once").default(12),
   max_seq_length: count("tokens of a training sequence; n_positions when left out").optional(),
   accumulate_grad_batches: count("batches whose gradients are averaged into one step").default(1),
+  init_from: z.string().min(1).optional()
+    .describe("fine-tuning: folder of the model whose weights, shape and tokenizer training begins with"),
   optimizer: z.enum(["adamw"]).describe("AdamW: Adam with decoupled weight decay").default("adamw"),
   learning_rate: z.number().positive().describe("highest learning rate, reached after the warmup").default(
     1e-3,

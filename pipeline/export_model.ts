@@ -5,7 +5,6 @@
 
 import { basename, dirname, join } from "path";
 import {
-  displayPath,
   exists,
   fileError,
   readJson,
@@ -20,20 +19,19 @@ import {
   OWN_TOKENIZER_FILE,
   type Tokenizer,
   TOKENIZER_FILES,
-  tokenizerFromJSON,
-  tokenizerInFolder,
 } from "../data/mod.ts";
 import {
-  findModelFolder,
+  type Checkpoint,
   MODEL_FILES,
-  type ModelFolder,
-  type ModelPlace,
+  ModelFolder,
+  openModel,
   openModelFolder,
   parameterCount,
   parameters,
 } from "../models/mod.ts";
 import type { GenerationConfig } from "./config.ts";
 import { GENERATION_CONFIG_FILE } from "./import_model.ts";
+import { tokenizerOfModel } from "./initial_model.ts";
 import { modelCard } from "./model_card.ts";
 import { checkTarget, writeJson, writeWeights } from "./model_files.ts";
 import { resolveRunConfig, type RunConfig } from "./run_config.ts";
@@ -75,9 +73,9 @@ export async function exportModel(
   options: ExportOptions = {},
 ): Promise<ExportedModel> {
   await checkTarget(to, options.overwrite === true);
-  const place = await findModelFolder(path);
+  const { place, warnings } = await findPlace(path);
   using folder = await openModelFolder(place.path);
-  const tokenizer = await tokenizerOf(place);
+  const tokenizer = await tokenizerOfModel({ path: place.path, tokenizer: place.checkpoint?.tokenizer });
   const run = await runConfigOf(path, place);
   const files: string[] = [];
   await writeFolderAtomic(to, async (dir) => {
@@ -102,8 +100,24 @@ export async function exportModel(
     parameters: parameterCount(folder.config),
     tokenizer: tokenizer?.kind ?? null,
     files,
-    warnings: place.warnings,
+    warnings,
   };
+}
+
+/** Where a model's files are, and what a checkpoint says beside them. */
+interface ModelPlace {
+  path: string;
+  checkpoint: Pick<Checkpoint, "step" | "tokenizer" | "state"> | undefined;
+}
+
+/** Verifies a model and closes it again. */
+async function findPlace(path: string): Promise<{ place: ModelPlace; warnings: string[] }> {
+  const { model, warnings } = await openModel(path);
+  using open = model;
+  const checkpoint = open instanceof ModelFolder
+    ? undefined
+    : { step: open.step, tokenizer: open.tokenizer, state: open.state };
+  return { place: { path: open.path, checkpoint }, warnings };
 }
 
 function tensorsOf(folder: ModelFolder) {
@@ -113,17 +127,12 @@ function tensorsOf(folder: ModelFolder) {
   }));
 }
 
-async function tokenizerOf({ path, checkpoint }: ModelPlace): Promise<Tokenizer | undefined> {
-  if (checkpoint === undefined) return await tokenizerInFolder(path);
-  return tokenizerFromJSON(checkpoint.tokenizer, displayPath(path));
-}
-
 /** The configuration of the run that a model belongs to; undefined where it belongs to none. */
 async function runConfigOf(path: string, place: ModelPlace): Promise<RunConfig | undefined> {
   if (place.checkpoint === undefined) return undefined;
   for (const dir of [path, dirname(dirname(place.path))]) {
     const configPath = join(dir, "config.yaml");
-    if (await exists(configPath)) return await resolveRunConfig({ configPath });
+    if (await exists(configPath)) return await resolveRunConfig({ configPath, settled: true });
   }
   return undefined;
 }

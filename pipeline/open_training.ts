@@ -4,7 +4,7 @@
  */
 
 import { displayPath, UserError } from "../common/mod.ts";
-import { type Dataset, prepare } from "../data/mod.ts";
+import { type Dataset, prepare, type Tokenizer, tokenizerFromJSON } from "../data/mod.ts";
 import { type Gpu, type GpuOptions, openGpu } from "../gpu/mod.ts";
 import {
   type Checkpoint,
@@ -18,6 +18,7 @@ import {
   parameters,
   TrainableModel,
 } from "../models/mod.ts";
+import { type InitialModel, openInitialModel } from "./initial_model.ts";
 import { checkMemory, leastMemory, type TrainingMemory, trainingMemory } from "./memory.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RunConfig } from "./run_config.ts";
@@ -64,6 +65,8 @@ export class OpenTraining {
     readonly dataset: Dataset,
     private readonly job: TrainingJob,
     private checkpoint: Checkpoint | undefined,
+    /** What a new run begins with, if not with weights of chance. */
+    private initial: InitialModel | undefined,
     private readonly state: TrainingState,
     /** Steps of the run's checkpoints when they were looked at. */
     private readonly checkpointsSeen: number[],
@@ -93,18 +96,19 @@ export class OpenTraining {
       recorder.finish("failed", { error: error instanceof Error ? error.message : String(error) });
       throw error;
     } finally {
-      this.#closeCheckpoint();
+      this.#closeFiles();
     }
   }
 
-  /** The model on the device, with the checkpoint's weights or initial ones; tensor by tensor, to spare memory. */
+  /** The model on the device, with the checkpoint's weights or those that it begins with; tensor by tensor, to spare memory. */
   #makeModel(): TrainableModel {
-    const { gpu, preview, job: { config: { training } }, checkpoint } = this;
+    const { gpu, preview, job: { config: { training } }, checkpoint, initial } = this;
     const model = new TrainableModel(gpu, preview.model, training);
     for (const parameter of parameters(preview.model)) {
       const { name } = parameter;
       if (checkpoint === undefined) {
-        model.store.write(name, initialValues(parameter, preview.model, training.seed));
+        const values = initial?.model.weight(name) ?? initialValues(parameter, preview.model, training.seed);
+        model.store.write(name, values);
         continue;
       }
       model.store.write(name, checkpoint.weight(name));
@@ -129,13 +133,14 @@ export class OpenTraining {
 
   /** Frees the device and all that is on it. */
   close(): void {
-    this.#closeCheckpoint();
+    this.#closeFiles();
     this.gpu.close();
   }
 
-  #closeCheckpoint(): void {
+  #closeFiles(): void {
     this.checkpoint?.close();
-    this.checkpoint = undefined;
+    this.initial?.model.close();
+    this.checkpoint = this.initial = undefined;
   }
 }
 
@@ -152,13 +157,20 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
       hint: "raise training.batch_size instead",
     });
   }
-  dataset ??= await prepare(data);
-  dataset.checkContext(training.max_seq_length);
-  const model = modelConfig(section, dataset.tokenizer.vocab_size);
   const found = await findCheckpoint(job.resume);
   const { checkpoint, seen } = found;
+  let initial: InitialModel | undefined;
   let gpu: Gpu | undefined;
   try {
+    const { init_from } = training;
+    if (init_from !== undefined && checkpoint === undefined) initial = await openInitialModel(init_from);
+    const tokenizer = init_from === undefined || checkpoint === undefined
+      ? initial?.tokenizer
+      : tokenizerFromJSON(checkpoint.tokenizer, displayPath(checkpoint.path));
+    dataset ??= await prepare(data, {}, tokenizer === undefined ? {} : { tokenizer });
+    checkTokenizer(dataset, tokenizer, init_from);
+    dataset.checkContext(training.max_seq_length);
+    const model = modelConfig(section, dataset.tokenizer.vocab_size);
     const state = checkpoint === undefined
       ? initialState(dataset)
       : stateOf(checkpoint, { model, dataset, job });
@@ -180,14 +192,30 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
       kernelChoices: { adapter: gpu.adapter.name, operands: gpu.operands, profile: gpu.profile },
       memory,
       step: checkpoint?.step ?? 0,
-      warnings: [...found.warnings, ...opened.warnings],
+      warnings: [...found.warnings, ...initial?.warnings ?? [], ...opened.warnings],
     };
-    return new OpenTraining(preview, gpu, dataset, job, checkpoint, state, seen);
+    return new OpenTraining(preview, gpu, dataset, job, checkpoint, initial, state, seen);
   } catch (error) {
     checkpoint?.close();
+    initial?.model.close();
     gpu?.close();
     throw error;
   }
+}
+
+/** A dataset that a script brings must be cut with the tokenizer of the model that training begins with. */
+function checkTokenizer(
+  dataset: Dataset,
+  tokenizer: Tokenizer | undefined,
+  init_from: string | undefined,
+): void {
+  if (tokenizer === undefined) return;
+  if (JSON.stringify(dataset.tokenizer.toJSON()) === JSON.stringify(tokenizer.toJSON())) return;
+  throw new UserError(
+    `the dataset ${dataset.header.name} is cut into tokens by another tokenizer (${dataset.tokenizer.kind}) than the ` +
+      `model in ${displayPath(init_from!)} (${tokenizer.kind})`,
+    { hint: "leave the dataset to training, or prepare it with that tokenizer" },
+  );
 }
 
 /**

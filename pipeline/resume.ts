@@ -53,8 +53,8 @@ export async function runToResume(
   overrides: { set?: readonly Setting[]; flags?: Readonly<Record<string, unknown>> },
 ): Promise<RunToResume> {
   const configPath = join(dir, "config.yaml");
-  const own = await resolveRunConfig({ configPath });
-  const config = await resolveRunConfig({ configPath, ...overrides });
+  const own = await resolveRunConfig({ configPath, settled: true });
+  const config = await resolveRunConfig({ configPath, settled: true, ...overrides });
   const conflicts = differences(own, config).filter((key) => key !== "training.max_steps");
   if (conflicts.length > 0) {
     throw new UserError(`${conflicts.join(", ")} cannot change when a run goes on`, {

@@ -21,6 +21,7 @@ import {
   type YamlPath,
 } from "../common/mod.ts";
 import { DataConfig, dataSection } from "../data/mod.ts";
+import { conflict, initialModelLayer } from "./initial_model.ts";
 import { type ModelSection, modelSectionSchema } from "../models/mod.ts";
 import {
   type GenerationConfig,
@@ -49,6 +50,8 @@ export interface RunConfigSource {
   set?: readonly Setting[];
   /** What flags of their own gave, by key (`"training.max_steps"`); undefined ones were not given. */
   flags?: Readonly<Record<string, unknown>>;
+  /** The file is that of a run, with all settled: the model that it began with is not looked at again. @default false */
+  settled?: boolean;
 }
 
 /** What a file may hold; each section is then checked by its own schema. */
@@ -81,7 +84,7 @@ interface Override extends Setting {
  * ```
  */
 export async function resolveRunConfig(
-  { configPath, set = [], flags = {} }: RunConfigSource,
+  { configPath, set = [], flags = {}, settled = false }: RunConfigSource,
 ): Promise<RunConfig> {
   const overrides: Override[] = [
     ...set.map((setting) => ({ ...setting, flag: `--set ${setting.path.join(".")}` })),
@@ -90,8 +93,9 @@ export async function resolveRunConfig(
     ),
   ];
   const file = configPath === undefined ? parseYaml("", NO_FILE) : await parseYamlFile(userPath(configPath));
-  const sources = await layers(file, overrides);
-  const config = withSettings(merge(sources), overrides.filter((override) => !namesDataFile(override)));
+  const own = await layers(file, overrides);
+  const sources = settled ? own : await withInitialModel(own, overrides);
+  const config = combine(sources, overrides);
   check(fileSchema, [], config, sources, overrides);
   const section = <S extends z.ZodType>(name: string, schema: S) =>
     check(schema, [name], config, sources, overrides);
@@ -110,10 +114,11 @@ export async function resolveRunConfig(
   }
   const tracking = section("tracking", trackingSectionSchema);
   const name = tracking.name ?? (configPath === undefined ? "run" : parsePath(configPath).name);
+  const { init_from } = training;
   return {
     model,
     data: section("data", DataConfig),
-    training,
+    training: init_from === undefined ? training : { ...training, init_from: userPath(init_from) },
     generation: section("generation", generationSectionSchema),
     tracking: { ...tracking, name },
   };
@@ -143,6 +148,29 @@ async function layers(file: YamlFile, overrides: Override[]): Promise<YamlFile[]
   validate(fileSchema, dataFile.value, dataFile);
   const { data: _path, ...own } = file.value as Sections;
   return [dataFile, { ...file, value: own }];
+}
+
+/**
+ * The files with the configuration of the model that training begins with under them, if it begins with one.
+ *
+ * @throws UserError when they say another model, with both places.
+ */
+async function withInitialModel(sources: YamlFile[], overrides: Override[]): Promise<YamlFile[]> {
+  const { training, model } = combine(sources, overrides).value as Sections;
+  const init_from = isSection(training) ? training.init_from : undefined;
+  if (typeof init_from !== "string" || init_from === "") return sources;
+  const initial = await initialModelLayer(init_from);
+  const section = isSection(model) ? model : {};
+  const found = conflict(section, initial);
+  if (found !== undefined) throw fault(found.error, ["model", found.key], sources, overrides);
+  const { embd_pdrop, resid_pdrop, attn_pdrop, ...others } = initial.value.model;
+  const dropouts = section.dropout === undefined ? { embd_pdrop, resid_pdrop, attn_pdrop } : {};
+  return [{ ...initial, value: { model: { ...others, ...dropouts } } }, ...sources];
+}
+
+/** The files and the command line in one tree. */
+function combine(sources: YamlFile[], overrides: Override[]): YamlFile {
+  return withSettings(merge(sources), overrides.filter((override) => !namesDataFile(override)));
 }
 
 /** Whether a setting is `--set data=<path>`. */

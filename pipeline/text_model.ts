@@ -37,7 +37,7 @@ export async function findModel(
   loaded.tokenizer ??= (await tokenizerInFolder(loaded.path))?.toJSON();
   const run = [folder, dirname(dirname(loaded.path))].map((dir) => join(dir, "config.yaml"));
   const own = await exists(run[0]!) ? run[0] : await exists(run[1]!) ? run[1] : undefined;
-  const config = await resolveRunConfig({ configPath: own, ...overrides });
+  const config = await resolveRunConfig({ configPath: own, settled: true, ...overrides });
   return { loaded, tokenizer: tokenizerOf(loaded), config };
 }
 

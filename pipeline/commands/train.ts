@@ -18,7 +18,11 @@ import type { TrainingResult } from "../training_result.ts";
 import { addJsonFlag, addSettingFlag } from "./flags.ts";
 import { header, TrainDisplay } from "./train_display.ts";
 
-const DEFAULT_CONFIG = join(import.meta.dirname ?? ".", "../../configs/models/chatgot_tiny_char.yaml");
+const CONFIGS = join(import.meta.dirname ?? ".", "../../configs/models");
+const DEFAULT_CONFIG = join(CONFIGS, "chatgot_tiny_char.yaml");
+
+/** Where training begins with a model that there is already, its shape is known, and the steps are smaller ones. */
+const FINE_TUNING_CONFIG = join(CONFIGS, "gpt2_fine_tune.yaml");
 
 interface TrainFlags {
   configPath?: string;
@@ -141,7 +145,8 @@ async function jobOf(
   const keys = Object.keys(trainingSectionSchema.shape).map((key) => [`training.${key}`, flags[camel(key)]]);
   const overrides = { set, flags: { ...Object.fromEntries(keys), "tracking.name": flags.name } };
   if (resume === undefined || resume === "auto") {
-    const config = await resolveRunConfig({ configPath: configPath ?? DEFAULT_CONFIG, ...overrides });
+    const standard = flags.initFrom === undefined ? DEFAULT_CONFIG : FINE_TUNING_CONFIG;
+    const config = await resolveRunConfig({ configPath: configPath ?? standard, ...overrides });
     if (resume === undefined) return { job: { config }, completed: undefined };
     const { runs_dir: runsDir, name } = config.tracking;
     const ofConfig = configPath === undefined && flags.name === undefined ? {} : { configName: name };

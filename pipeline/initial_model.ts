@@ -1,0 +1,81 @@
+/**
+ * The model that a fine-tuning begins with (`training.init_from`): its configuration, which goes under the run's, its
+ * weights, and its tokenizer, with which the text must be cut.
+ */
+
+import { join } from "path";
+import { displayPath, UserError, userPath, type YamlFile } from "../common/mod.ts";
+import { type Tokenizer, tokenizerFromJSON, tokenizerInFolder } from "../data/mod.ts";
+import {
+  type Checkpoint,
+  MODEL_FILES,
+  type ModelConfig,
+  type ModelFolder,
+  openModel,
+} from "../models/mod.ts";
+
+/** A model that training begins with. Its weights are open until `model` is closed. */
+export interface InitialModel {
+  model: Checkpoint | ModelFolder;
+  /** Undefined where the model has none that can be read. */
+  tokenizer: Tokenizer | undefined;
+  /** What the user should know. */
+  warnings: string[];
+}
+
+/**
+ * Opens the model that training begins with.
+ *
+ * @param path as the user gave it: folder of a run, a checkpoint or a model
+ * @throws UserError when there is none, or it is broken.
+ */
+export async function openInitialModel(path: string): Promise<InitialModel> {
+  const { model, warnings } = await openModel(userPath(path));
+  try {
+    return { model, tokenizer: await tokenizerOfModel(model), warnings };
+  } catch (error) {
+    model.close();
+    throw error;
+  }
+}
+
+/** The tokenizer of a model: the value in its checkpoint, or the files in its folder. */
+export async function tokenizerOfModel(
+  { path, tokenizer }: Pick<Checkpoint | ModelFolder, "path" | "tokenizer">,
+): Promise<Tokenizer | undefined> {
+  if (tokenizer === undefined || tokenizer === null) return await tokenizerInFolder(path);
+  return tokenizerFromJSON(tokenizer, displayPath(path));
+}
+
+/** Fields that a model's weights settle: another value would be another model. */
+const SETTLED = ["n_layer", "n_head", "n_embd", "n_positions", "vocab_size", "layer_norm_epsilon"] as const;
+
+/** The configuration of the model at `path` as a file with a section `model`, to be laid under the others. */
+export async function initialModelLayer(path: string): Promise<YamlFile & { value: { model: ModelConfig } }> {
+  const { model } = await openModel(userPath(path));
+  using open = model;
+  return {
+    file: displayPath(join(open.path, MODEL_FILES.config)),
+    value: { model: open.config },
+    lineOf: () => undefined,
+  };
+}
+
+/**
+ * What a configuration says of the model otherwise than the model that training begins with; undefined when they agree.
+ * Dropout may differ, for it belongs to training.
+ */
+export function conflict(
+  section: Record<string, unknown>,
+  initial: YamlFile & { value: { model: ModelConfig } },
+): { key: string; error: UserError } | undefined {
+  for (const key of SETTLED) {
+    const [given, found] = [section[key], initial.value.model[key]];
+    if (given === undefined || given === found) continue;
+    const error = new UserError(`model.${key} is ${JSON.stringify(given)}, ${initial.file} says ${found}`, {
+      hint: `leave model.${key} out, or begin with another model than training.init_from names`,
+    });
+    return { key, error };
+  }
+  return undefined;
+}
