@@ -44,7 +44,7 @@ export class Pool<K extends keyof Tasks> {
 
 /** A worker that answers in the order it was asked. */
 class Thread<K extends keyof Tasks> {
-  private readonly worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  private readonly worker = new Worker(new URL("./prepare_worker.ts", import.meta.url), { type: "module" });
   private readonly waiting: { resolve: (result: Results[K]) => void; reject: (error: Error) => void }[] = [];
   private failure: Error | undefined;
 
