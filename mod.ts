@@ -18,8 +18,23 @@ import {
 } from "./pipeline/mod.ts";
 
 export { UserError, type UserErrorPlace, VERSION } from "./common/mod.ts";
-export { type Dataset, openDataset, prepare, type PrepareOptions } from "./data/mod.ts";
-export { generate, TextModel, type TextOptions } from "./pipeline/mod.ts";
+export {
+  type Batch,
+  type Dataset,
+  type EncodeOptions,
+  type EvaluationBatch,
+  openDataset,
+  type OpenOptions,
+  prepare,
+  type PrepareOptions,
+  type Progressed,
+  type Split,
+  type StreamDecoder,
+  type Tokenizer,
+  type TokenizerJSON,
+  type Tokens,
+} from "./data/mod.ts";
+export { generate, type TextEnd, TextModel, type TextOptions } from "./pipeline/mod.ts";
 export type { LoadedModel, ModelConfig, Weight, Weights } from "./models/mod.ts";
 export type { TrainedRun, TrainingProgress, TrainingResult, TrainOptions } from "./pipeline/mod.ts";
 

@@ -30,11 +30,21 @@ export interface UserErrorPlace {
  * ```
  */
 export class UserError extends Error {
+  /** The class's name, as errors carry it. */
   override name = "UserError";
+  /** Path of the file that is wrong. */
   readonly file: string | undefined;
+  /** Line in that file, counted from 1. */
   readonly line: number | undefined;
+  /** What to do. */
   readonly hint: string | undefined;
 
+  /**
+   * Makes an error to be thrown.
+   *
+   * @param message what is wrong: one line, without its place
+   * @param place where it stands and what to do
+   */
   constructor(message: string, place: UserErrorPlace = {}) {
     super(message, place.cause === undefined ? undefined : { cause: place.cause });
     this.file = place.file;

@@ -76,7 +76,7 @@ export async function benchmarkTraining(
     const first_step_seconds = performance.now() / 1000;
     let seconds = Infinity; // of a step
     while (step < WARM_UP) seconds = Math.min(seconds, await run(1));
-    const steps = max_steps ?? Math.min(1000, Math.max(5, Math.round(DEFAULT_SECONDS / seconds)));
+    const steps = max_steps ?? Math.min(1000, Math.max(10, Math.round(DEFAULT_SECONDS / seconds)));
     const group = Math.min(steps, Math.floor(256 / count), Math.max(1, Math.round(GROUP_SECONDS / seconds)));
     const times: number[] = [];
     for (let done = 0; done < steps; done += group) times.push(await run(Math.min(group, steps - done)));

@@ -6,15 +6,29 @@
 import { validate } from "../common/mod.ts";
 import type { Tokenizer } from "../data/mod.ts";
 import type { Generator } from "../models/mod.ts";
-import { type GenerationConfig, generationSectionSchema } from "./config.ts";
+import { generationSectionSchema } from "./config.ts";
 
-/** What to write: any keys of the section `generation`; those left out have its defaults. */
-export type TextOptions = Partial<Omit<GenerationConfig, "num_samples">> & {
+/** What to write: keys of the section `generation` and a little more. What is left out has its default. */
+export interface TextOptions {
+  /** Text to go on from. @default "\n" */
+  prompt?: string;
+  /** Tokens to generate. @default 300 */
+  max_new_tokens?: number;
+  /** Below 1 bolder, above 1 wilder; 0 takes the likeliest token always. @default 0.8 */
+  temperature?: number;
+  /** Only the k likeliest tokens are eligible; 0 means all. @default 0 */
+  top_k?: number;
+  /** Only the likeliest tokens that together reach this probability are eligible; 1 means all. @default 1 */
+  top_p?: number;
+  /** The same seed writes the same text. @default 1 */
+  seed?: number;
+  /** Texts at which generation ends. @default [] */
+  stop?: string[];
   /** Number of the sample among several of one prompt and seed; each is another text. @default 0 */
   sample?: number;
   /** Told how the text ended. */
   onEnd?: (end: TextEnd) => void;
-};
+}
 
 /** How a text ended. */
 export interface TextEnd {

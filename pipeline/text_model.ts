@@ -49,6 +49,7 @@ function tokenizerOf({ tokenizer, path }: LoadedModel): Tokenizer | undefined {
 
 /** A model on the device, ready to write. `close` or `using` frees it. */
 export class TextModel implements Disposable {
+  /** What turns its text into tokens and back. */
   readonly tokenizer: Tokenizer;
   readonly #gpu: Gpu;
   readonly #store: ParameterStore;
@@ -91,6 +92,7 @@ export class TextModel implements Disposable {
     this.#gpu.close();
   }
 
+  /** The same as `close`. */
   [Symbol.dispose](): void {
     this.close();
   }
