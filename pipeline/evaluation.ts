@@ -9,14 +9,18 @@ export interface EvaluationWindows {
   batch_size: number;
   /** Tokens of a sequence. */
   max_seq_length: number;
+  /** How far each sequence goes on from the one before; see `Dataset.evaluationBatches`. @default max_seq_length */
+  stride?: number;
   /** Batches to look at, spread evenly over the split; all of them when left out. */
   batches?: number;
 }
 
 /** How many batches `evaluationBatches` gives. */
 export function evaluationBatchCount(dataset: Dataset, windows: EvaluationWindows): number {
-  const targets = Math.max(0, dataset[windows.split].length - 1);
-  const all = Math.ceil(targets / (windows.batch_size * windows.max_seq_length));
+  const { split, batch_size, max_seq_length: T, stride = T } = windows;
+  const targets = dataset[split].length - 1;
+  const sequences = targets < 1 ? 0 : 1 + Math.max(0, Math.ceil((targets - T) / stride));
+  const all = Math.ceil(sequences / batch_size);
   return Math.min(all, windows.batches ?? all);
 }
 
@@ -25,12 +29,12 @@ export function evaluationBatchCount(dataset: Dataset, windows: EvaluationWindow
  * floor(i * n / k).
  */
 export function* evaluationBatches(dataset: Dataset, windows: EvaluationWindows): Generator<EvaluationBatch> {
-  const { split, batch_size, max_seq_length } = windows;
+  const { split, batch_size, max_seq_length, stride } = windows;
   const { batches: _all, ...everything } = windows;
   const all = evaluationBatchCount(dataset, everything);
   const count = evaluationBatchCount(dataset, windows);
   let [number, chosen] = [0, 0];
-  for (const batch of dataset.evaluationBatches(split, batch_size, max_seq_length)) {
+  for (const batch of dataset.evaluationBatches(split, batch_size, max_seq_length, stride)) {
     if (number++ !== Math.floor(chosen * all / count)) continue;
     chosen++;
     yield batch;

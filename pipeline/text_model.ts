@@ -18,6 +18,8 @@ export interface FoundModel {
   tokenizer: Tokenizer | undefined;
   /** The run's configuration; the defaults where the model belongs to no run. */
   config: RunConfig;
+  /** Whether the model belongs to a run. */
+  isOfRun: boolean;
 }
 
 /**
@@ -38,7 +40,7 @@ export async function findModel(
   const run = [folder, dirname(dirname(loaded.path))].map((dir) => join(dir, "config.yaml"));
   const own = await exists(run[0]!) ? run[0] : await exists(run[1]!) ? run[1] : undefined;
   const config = await resolveRunConfig({ configPath: own, settled: true, ...overrides });
-  return { loaded, tokenizer: tokenizerOf(loaded), config };
+  return { loaded, tokenizer: tokenizerOf(loaded), config, isOfRun: own !== undefined };
 }
 
 function tokenizerOf({ tokenizer, path }: LoadedModel): Tokenizer | undefined {

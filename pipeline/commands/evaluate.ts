@@ -7,8 +7,7 @@ import { type Dataset, datasetOfText, prepare, type Split, type Tokenizer } from
 import { ensureAdapter, openGpu } from "../../gpu/mod.ts";
 import { evaluateModel } from "../evaluate_model.ts";
 import { unknownCharacters } from "../generate_text.ts";
-import type { RunConfig } from "../run_config.ts";
-import { findModel } from "../text_model.ts";
+import { findModel, type FoundModel } from "../text_model.ts";
 import { addJsonFlag, addSettingFlag, countFlag } from "./flags.ts";
 
 interface EvaluateFlags {
@@ -17,9 +16,13 @@ interface EvaluateFlags {
   file?: string;
   batchSize?: number;
   maxSeqLength?: number;
+  stride?: number;
   set: Setting[];
   json?: boolean;
 }
+
+/** Tokens that pass at once through a model that belongs to no run. */
+const TOKENS_AT_ONCE = 2048;
 
 /** The command. */
 export function evaluateCommand(): Command {
@@ -40,19 +43,26 @@ export function evaluateCommand(): Command {
     .option("--batch-size <count>", "windows at once; the run's when left out", countFlag("batch-size"))
     .option(
       "--max-seq-length <tokens>",
-      "tokens of a window; the run's when left out",
+      "tokens of a window; the run's when left out, or all that the model can see",
       countFlag("max-seq-length"),
+    )
+    .option(
+      "--stride <tokens>",
+      "let windows slide on by so many tokens; side by side when left out",
+      countFlag("stride"),
     )
     .addHelpText(
       "after",
-      "\nWindows stand side by side, so that every token but the first is predicted exactly once, from what stands\n" +
-        "before it in its window. Loss is in nats per token.",
+      "\nEvery token but the first is predicted exactly once, from what stands before it in its window. With a --stride\n" +
+        "that is at least max-seq-length - stride tokens: slower, and nearer to what the model can do. Loss is in nats\n" +
+        "per token; bits per byte compare models of different tokenizers.",
     );
   return addJsonFlag(addSettingFlag(command)).action(evaluate);
 }
 
 async function evaluate(flags: EvaluateFlags): Promise<void> {
-  const { loaded, tokenizer, config } = await findModel(flags.modelPath, { set: flags.set });
+  const found = await findModel(flags.modelPath, { set: flags.set });
+  const { loaded, tokenizer, config, isOfRun } = found;
   if (tokenizer === undefined) {
     throw new UserError("has no tokenizer, so text cannot be turned into tokens", {
       file: displayPath(loaded.path),
@@ -61,17 +71,25 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
   }
   loaded.warnings.forEach((warning) => console.error(`warning: ${warning}`));
   const { n_positions } = loaded.config;
-  const max_seq_length = flags.maxSeqLength ?? Math.min(config.training.max_seq_length, n_positions);
+  const max_seq_length = flags.maxSeqLength ??
+    (isOfRun ? Math.min(config.training.max_seq_length, n_positions) : n_positions);
   if (max_seq_length > n_positions) {
     throw new UserError(
       `--max-seq-length ${max_seq_length} is more than the model's n_positions ${n_positions}`,
     );
   }
+  const { stride = max_seq_length } = flags;
+  if (stride > max_seq_length) {
+    throw new UserError(`--stride ${stride} is more than --max-seq-length ${max_seq_length}`, {
+      hint: "some tokens would never be predicted; choose a smaller one",
+    });
+  }
   const dataset = flags.file === undefined
-    ? await datasetOf(config, tokenizer)
+    ? await datasetOf(found, tokenizer)
     : await textFile(flags.file, tokenizer);
   const split = flags.file === undefined ? flags.split : "val";
-  const batch_size = flags.batchSize ?? config.training.batch_size;
+  const batch_size = flags.batchSize ??
+    (isOfRun ? config.training.batch_size : Math.ceil(TOKENS_AT_ONCE / max_seq_length));
   await ensureAdapter();
   const gpu = await openGpu();
   let bar: Progress | undefined;
@@ -80,6 +98,7 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
       split,
       batch_size,
       max_seq_length,
+      stride,
       progress: (done, total) => {
         bar ??= new Progress({ label: "evaluate", total, unit: "batch", quiet: flags.json === true });
         bar.update(done);
@@ -94,6 +113,7 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
       ...result,
       batch_size,
       max_seq_length,
+      stride,
       adapter: gpu.adapter.name,
     };
     console.log(flags.json ? JSON.stringify(report) : describe(report));
@@ -103,7 +123,11 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
 }
 
 /** The run's corpus in the model's own tokens. */
-async function datasetOf(config: RunConfig, tokenizer: Tokenizer): Promise<Dataset> {
+async function datasetOf({ config, isOfRun }: FoundModel, tokenizer: Tokenizer): Promise<Dataset> {
+  // A model that came with its tokenizer, or was made from one that did, knows the text by no other.
+  if (!isOfRun || config.training.init_from !== undefined) {
+    return await prepare(config.data, {}, { tokenizer });
+  }
   const dataset = await prepare(config.data);
   const same = JSON.stringify(dataset.tokenizer.toJSON()) === JSON.stringify(tokenizer.toJSON());
   return same ? dataset : await prepare(config.data, {}, { tokenizer }); // the corpus has changed since

@@ -181,6 +181,49 @@ Deno.test("evaluate: the loss is that of float64, over every token but the first
     assert.equal(val.split, "val");
   }));
 
+Deno.test("evaluate --stride: each token once, from what a window that slides on shows of the text before it", () =>
+  withRun(async (dir, config) => {
+    const text = "call me, white whale of the sea";
+    await Deno.writeTextFile(join(dir, "text.txt"), text);
+    const values = Object.fromEntries(
+      [...initialWeights(config, 1) as Weights].map(([name, { data }]) => [name, data]),
+    );
+    const { tokenizer } = await loadModel(join(dir, "run"));
+    const ids = [...tokenizerFromJSON(tokenizer).encode(text)];
+    /** Summed loss of `count` targets, seen from `start` on. */
+    const lossOf = (start: number, count: number) => {
+      if (count === 0) return 0;
+      const targets = ids.slice(start + 1, start + 1 + count);
+      return count * gpt(config, { B: 1, T: count }, values, ids.slice(start, start + count), targets).loss;
+    };
+    const T = 7;
+    for (const stride of [1, 3, 7]) {
+      let [sum, scored] = [0, 0];
+      for (let start = 0; scored < ids.length - 1; start += stride) {
+        const count = Math.min(T, ids.length - 1 - start); // targets of this window
+        const seen = scored - start; //                       those that were scored before
+        sum += lossOf(start, count) - lossOf(start, seen); //  a prefix's losses are those of the prefix alone
+        scored += count - seen;
+      }
+      const windows = ["--file", join(dir, "text.txt"), "--max-seq-length", `${T}`, "--batch-size", "4"];
+      const result = await json(
+        evaluateCommand(),
+        ...["--model-path", join(dir, "run")],
+        ...windows,
+        ...["--stride", `${stride}`],
+      );
+      assert.deepEqual([result.tokens, result.stride], [ids.length - 1, stride]);
+      assert.ok(
+        Math.abs(result.loss - sum / scored) < 1e-5,
+        `${stride}: ${result.loss} and ${sum / scored}`,
+      );
+    }
+    await rejects(
+      run(evaluateCommand(), "--model-path", join(dir, "run"), "--max-seq-length", "7", "--stride", "8"),
+      /--stride 8 is more than --max-seq-length 7/,
+    );
+  }));
+
 Deno.test("evaluate: a bad flag or file is one clear line", () =>
   withRun(async (dir) => {
     const path = ["--model-path", join(dir, "run")];
