@@ -77,7 +77,7 @@ export class Optimizer {
         code: `@group(0) @binding(0) var<storage, read> gradient: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> partial: array<f32>;
 const COUNT: u32 = ${count}u;
-const LANES: u32 = ${NORM_LANES}u;
+const SEGMENT: u32 = ${Math.ceil(count / (NORM_LANES / 64) / 64) * 64}u;
 const FIRST: u32 = ${i * NORM_LANES}u;
 ${normWgsl}`,
         bound: [
