@@ -51,6 +51,7 @@ ${declare(0, "a", pitchA)}
 ${declare(1, "b", pitchB)}
 @group(0) @binding(2) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> s: array<vec4f>;
+fn start(col: u32) -> vec4f { return vec4f(0.5 * f32(col)); }
 fn finish(row: u32, col: u32, v: vec4f) { c[(row + view.first) * ${N / 4}u + col] = v; }
 fn finish_split(slice: u32, row: u32, col: u32, v: vec4f) { c[(slice * ${M}u + row) * ${N / 4}u + col] = v; }
 fn finish_bias(col: u32, v: vec4f) { s[col] = v; }
@@ -163,7 +164,7 @@ async function check(device: GPUDevice, test: Case) {
     for (let n = 0; n < N; n++) {
       let expected = -77;
       if (m >= first && m < first + rows) {
-        expected = 0;
+        expected = test.spec.start ? 0.5 * Math.floor(n / 4) : 0;
         for (let k = 0; k < K; k++) {
           expected += a[mode === "TN" ? k * M + m : m * K + k]! * b[mode === "NT" ? n * K + k : k * N + n]!;
         }
@@ -298,6 +299,18 @@ Deno.test("generateMatmul() row_sum_b sums B's columns beside the product", asyn
   });
 });
 
+Deno.test("generateMatmul() start is what the sums begin with", async () => {
+  await withDevice(async (device, lanes) => {
+    const tiles = [DIRECT, SHARED];
+    if (lanes > 0) tiles.push({ ...DIRECT, form: "broadcast", workgroup: [lanes, 1] });
+    for (const tile of tiles) {
+      for (const mode of MODES) {
+        await check(device, { spec: { ...shape(mode, 19, 70, 13), start: true }, tile, storage: "texture" });
+      }
+    }
+  });
+});
+
 Deno.test("generateMatmul() dynamic_rows keeps to the rows of the view", async () => {
   await withDevice(async (device) => {
     for (const mode of ["NN", "NT"] as const) {
@@ -316,6 +329,7 @@ Deno.test("generateMatmul() refuses what it cannot do", () => {
   refused({ mode: "NT", M: 4, N: 4, K: 5 }, DIRECT, /K must be a multiple of 4/);
   refused({ mode: "TN", M: 5, N: 4, K: 5 }, DIRECT, /M must be a multiple of 4/);
   refused({ mode: "NN", M: 4, N: 4, K: 4, row_sum_b: true }, DIRECT, /row_sum_b/);
+  refused({ mode: "NN", M: 4, N: 4, K: 4, start: true, splits: 2 }, DIRECT, /start needs splits 1/);
   refused({ mode: "TN", M: 4, N: 4, K: 500_000 }, DIRECT, /loop trips/);
 });
 

@@ -6,6 +6,7 @@
  * - `finish(row: u32, col: u32, v: vec4f)`: takes four finished values of C; with `splits` > 1 instead
  *   `finish_split(slice: u32, row: u32, col: u32, v: vec4f)`, whose slices the caller adds up in order;
  * - `finish_bias(col: u32, v: vec4f)` with `row_sum_b`, or `finish_bias_split(slice: u32, col: u32, v: vec4f)`;
+ * - `start(col: u32) -> vec4f` with `start`: what the sums of a column begin with;
  * - `view.rows: u32` with `dynamic_rows`.
  */
 
@@ -46,6 +47,7 @@ export function generateMatmul(spec: MatmulSpec, tile: MatmulTile): MatmulKernel
   demand((!alongK && tile.form !== "shared") || tile.k_unroll % 4 === 0, "k_unroll must be a multiple of 4");
   demand((tile.block?.[1] ?? 4) % 4 === 0, "block columns must be a multiple of 4");
   demand(!spec.row_sum_b || mode === "TN", "row_sum_b needs mode TN");
+  demand(!spec.start || (spec.splits ?? 1) === 1, "start needs splits 1");
   demand(!spec.dynamic_rows || alongK, "dynamic_rows needs mode NN or NT");
   demand(K / tile.k_unroll / (spec.splits ?? 1) < MAX_TRIPS, "too many loop trips: raise k_unroll or splits");
   const form = { direct: directMatmul, broadcast: broadcastMatmul, shared: sharedMatmul }[tile.form];

@@ -33,6 +33,8 @@ export interface MatmulCall {
   aOffset?: Arg["rowOffset"];
   bOffset?: Arg["rowOffset"];
   biasGradient?: boolean;
+  /** WGSL of `start(col)`, what the sums begin with, such as a bias. */
+  start?: string;
   splits?: number;
 }
 
@@ -47,6 +49,7 @@ export function dispatchMatmul(lowering: Lowering, call: MatmulCall): void {
     K,
     splits: call.splits ?? 1,
     row_sum_b: call.biasGradient === true,
+    start: call.start !== undefined,
   }, tile);
   const offset = (o: Arg["rowOffset"]) => o === undefined ? {} : { rowOffset: o };
   lowering.dispatch({
@@ -57,7 +60,7 @@ export function dispatchMatmul(lowering: Lowering, call: MatmulCall): void {
       { name: "b", tensor: call.b, access: "read", ...offset(call.bOffset) },
       ...call.finish.args,
     ],
-    body: `${call.finish.text}\n${kernel.code}`,
+    body: `${call.start ?? ""}${call.finish.text}\n${kernel.code}`,
     workgroups: [kernel.grid.x, kernel.grid.y, kernel.grid.z],
     flops: kernel.flops,
     ...(call.view === undefined ? {} : { view: call.view }),
@@ -69,7 +72,7 @@ const linearOp: Op = {
   absorbs: true,
   lower(node, lowering) {
     const [x, w, b] = node.inputs as [Tensor, Tensor, Tensor];
-    const finish = lowering.finish("value + load_bias(0u, col)");
+    const finish = lowering.finish();
     dispatchMatmul(lowering, {
       node,
       mode: "NN",
@@ -78,6 +81,7 @@ const linearOp: Op = {
       M: logicalLength(x.rows),
       N: physicalLength(w.cols),
       K: physicalLength(w.rows),
+      start: "fn start(col: u32) -> vec4f { return load_bias(0u, col); }\n",
       finish: { text: finish.text, args: [{ name: "bias", tensor: b, access: "read" }, ...finish.args] },
     });
   },

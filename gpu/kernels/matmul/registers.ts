@@ -5,11 +5,23 @@
 
 import { COMPONENT, type MatmulSpec, type MatmulTile, range } from "./spec.ts";
 
-/** Accumulators `c<row>_<vec4 column>`, and `s<vec4 column>` for the column sums of B. */
-export function accumulators(spec: MatmulSpec, { tile_m, tile_n }: MatmulTile): string {
-  const names = range(tile_m).flatMap((i) => range(tile_n / 4).map((j) => `c${i}_${j}`));
-  if (spec.row_sum_b) names.push(...range(tile_n / 4).map((j) => `s${j}`));
-  return names.map((name) => `var ${name} = vec4f();`).join("\n");
+/**
+ * Accumulators `c<row>_<vec4 column>`, and `s<vec4 column>` for the column sums of B.
+ *
+ * @param column WGSL of the vec4 column of C that the tile's column `j` is
+ */
+export function accumulators(
+  spec: MatmulSpec,
+  { tile_m, tile_n }: MatmulTile,
+  column = (j: number) => `n0 / 4u + ${j}u`,
+): string {
+  const columns = range(tile_n / 4);
+  const lines = spec.start ? columns.map((j) => `let start${j} = start(${column(j)});`) : [];
+  for (const i of range(tile_m)) {
+    lines.push(...columns.map((j) => `var c${i}_${j} = ${spec.start ? `start${j}` : "vec4f()"};`));
+  }
+  if (spec.row_sum_b) lines.push(...columns.map((j) => `var s${j} = vec4f();`));
+  return lines.join("\n");
 }
 
 /** Loads B for `depth` values of k from `k` on: `b<j>_<kk>`, four along n, or for NT `b<n>_<q>`, four along k. */

@@ -5,6 +5,7 @@
  * read neighbouring words. Operands whose k runs along the row are staged as 4 x 4 blocks, transposed in registers.
  */
 
+import { accumulators } from "./registers.ts";
 import { COMPONENT, type MatmulKernel, type MatmulSpec, type MatmulTile, MAX_GRID, range } from "./spec.ts";
 
 /** How one operand is staged. */
@@ -75,15 +76,20 @@ function multiply(spec: MatmulSpec, tile: MatmulTile): string {
   return lines.join("\n");
 }
 
+/** The vec4 column of C that column `j` of an invocation's tile is. */
+function columnOf({ tile_n, workgroup: [x] }: MatmulTile, j: number): string {
+  return `group_n * ${tile_n * x / 4}u + ${j * x}u + thread.x`;
+}
+
 /** Hands the finished tile over, always guarded: the cost is nothing beside the sum. */
 function finish(spec: MatmulSpec, tile: MatmulTile): string {
-  const { tile_m, tile_n, workgroup: [x, y] } = tile;
+  const { tile_m, tile_n, workgroup: [, y] } = tile;
   const sliced = (spec.splits ?? 1) > 1;
   const bound = spec.dynamic_rows ? "view.rows" : `${spec.M}u`;
   const lines: string[] = [];
   for (const j of range(tile_n / 4)) {
     lines.push(
-      `{\nlet col = group_n * ${tile_n * x / 4}u + ${j * x}u + thread.x;\nif (col < ${spec.N / 4}u) {`,
+      `{\nlet col = ${columnOf(tile, j)};\nif (col < ${spec.N / 4}u) {`,
     );
     for (const i of range(tile_m)) {
       const row = `group_m * ${tile_m * y}u + (${(i >> 2) * y}u + thread.y) * 4u + ${i & 3}u`;
@@ -121,10 +127,6 @@ export function sharedMatmul(spec: MatmulSpec, tile: MatmulTile): MatmulKernel {
     origin: `group_n * ${blockN / 4}u`,
   };
 
-  const accumulators = range(tile_m).flatMap((i) =>
-    range(tile_n / 4).map((j) => `var c${i}_${j} = vec4f();`)
-  );
-  if (spec.row_sum_b) accumulators.push(...range(tile_n / 4).map((j) => `var s${j} = vec4f();`));
   const code = `var<workgroup> block_a: array<vec4f, ${k_unroll * blockM / 4}>; // [${k_unroll}, ${
     blockM / 4
   }]
@@ -139,7 +141,7 @@ let index = group.y * ${gridX}u + group.x;
 let group_m = index / ${groupsN}u;
 let group_n = index % ${groupsN}u;
 let slice = group.z;
-${accumulators.join("\n")}
+${accumulators(spec, tile, (j) => columnOf(tile, j))}
 let k_begin = slice * ${length}u;
 let k_end = min(k_begin + ${length}u, ${K}u);
 for (var k = k_begin; k < k_end; k += ${k_unroll}u) {

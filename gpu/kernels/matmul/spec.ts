@@ -24,6 +24,8 @@ export interface MatmulSpec {
   splits?: number;
   /** TN only: also hand the column sums of B to `finish_bias` (a bias gradient beside its weight gradient). @default false */
   row_sum_b?: boolean;
+  /** Sums begin at `start(col)` of the caller instead of zero, a bias say; not together with `splits`. @default false */
+  start?: boolean;
   /** NN and NT only: the bound on rows is `view.rows` (a uniform that the caller declares), not `M`. @default false */
   dynamic_rows?: boolean;
 }
