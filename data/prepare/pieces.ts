@@ -1,7 +1,7 @@
 /**
  * Documents as one stream, cut into pieces that can be encoded one by one. Cuts are after a letter or digit and before a
  * space or line end, where no tokenizer's pattern has a token across; so ids are those of the whole text. A stretch of
- * 262,144 UTF-16 code units without such a place is cut all the same. Where cuts are depends on the text alone.
+ * 65,536 UTF-16 code units without such a place is cut all the same. Where cuts are depends on the text alone.
  */
 
 import type { Fragment } from "../read/documents.ts";
@@ -14,7 +14,7 @@ export interface Piece {
   continues: boolean;
 }
 
-const PIECE_LENGTH = 1 << 18; // UTF-16 code units
+const PIECE_LENGTH = 1 << 16; // UTF-16 code units
 
 /**
  * Cuts documents into pieces.

@@ -4,7 +4,7 @@ import { createReadStream } from "fs";
 import { createGunzip } from "zlib";
 import { displayPath, fileError, UserError } from "../../common/mod.ts";
 
-const READ_BYTES = 1 << 20;
+const READ_BYTES = 1 << 16;
 const NEWLINE = 10;
 const SPACE = 32;
 

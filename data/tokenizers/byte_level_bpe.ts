@@ -4,7 +4,7 @@
  * tokenizer normalizes. Pieces met before are remembered. Where the tables come from is not this file's concern.
  */
 
-import { bytesToCharacters, utf8Runs } from "./bytes.ts";
+import { binaryString, utf8Runs } from "./bytes.ts";
 import { Merges } from "./merges.ts";
 import type { Splitter } from "./split.ts";
 import type { ByteTokenizer, EncodeOptions, StreamDecoder, TokenizerJSON } from "./tokenizer.ts";
@@ -20,8 +20,8 @@ export interface AddedToken {
 /** What a byte-level BPE is made of. */
 export interface BpeTables {
   kind: string;
-  /** The bytes of each id; undefined where an id is of an added token or of nothing. */
-  tokens: readonly (Uint8Array | undefined)[];
+  /** The bytes of each id, a character of code 0 to 255 for each; undefined for an added token or none. */
+  tokens: readonly (string | undefined)[];
   /** By `left * tokens.length + right`, the rank of that pair. */
   ranks: ReadonlyMap<number, number>;
   /** The id that the pair of a rank becomes. */
@@ -59,6 +59,7 @@ export class ByteLevelBpe implements ByteTokenizer {
   private readonly specialIds: Set<number>;
   private readonly wholePieces: ReadonlyMap<string, number> | undefined;
   private readonly addedIds: ReadonlyMap<string, number>;
+  private readonly settings: BpeTables;
 
   /** Piece -> offset in `cachedIds` * 256 + number of ids. */
   private readonly cache = new Map<string, number>();
@@ -69,8 +70,9 @@ export class ByteLevelBpe implements ByteTokenizer {
   private readonly encoder = new TextEncoder();
   private readonly copier = new TextDecoder("utf-8", { ignoreBOM: true });
 
-  constructor(private readonly tables: BpeTables) {
-    const { kind, tokens, ranks, results, added } = tables;
+  constructor(tables: BpeTables) {
+    this.settings = { ...tables, tokens: [] }; // the tokens are in `bytes` from now on
+    const { kind, tokens, ranks, results, added, ignore_merges } = tables;
     this.kind = kind;
     this.vocab_size = added.reduce((size, { id }) => Math.max(size, id + 1), tokens.length);
     this.special_tokens = new Map(added.filter((t) => t.special).map(({ name, id }) => [name, id]));
@@ -78,28 +80,26 @@ export class ByteLevelBpe implements ByteTokenizer {
     this.addedIds = new Map(added.map(({ name, id }) => [name, id]));
     this.merges = new Merges(ranks, results, tokens.length);
 
-    const all: (Uint8Array | undefined)[] = [...tokens];
-    for (const { name, id } of added) all[id] = this.encoder.encode(name);
     this.ends = new Uint32Array(this.vocab_size);
     this.known = new Uint8Array(this.vocab_size);
-    this.bytes = new Uint8Array(all.reduce((sum, token) => sum + (token?.length ?? 0), 0));
-    let end = 0;
+    const addedBytes = new Map(added.map(({ name, id }) => [id, this.encoder.encode(name)]));
+    const lengthOf = (id: number) => addedBytes.get(id)?.length ?? tokens[id]?.length ?? 0;
+    for (let id = 0; id < this.vocab_size; id++) this.ends[id] = (this.ends[id - 1] ?? 0) + lengthOf(id);
+    this.bytes = new Uint8Array(this.ends.at(-1) ?? 0);
     for (let id = 0; id < this.vocab_size; id++) {
-      const token = all[id];
-      if (token !== undefined) {
-        this.bytes.set(token, end);
-        end += token.length;
-        this.known[id] = 1;
-      }
-      this.ends[id] = end;
+      const start = this.ends[id - 1] ?? 0;
+      const token = tokens[id];
+      const named = addedBytes.get(id);
+      if (named !== undefined) this.bytes.set(named, start);
+      else if (token === undefined) continue;
+      else for (let i = 0; i < token.length; i++) this.bytes[start + i] = token.charCodeAt(i);
+      this.known[id] = 1;
     }
     tokens.forEach((token, id) => {
-      if (token?.length === 1) this.byteIds[token[0]!] = id;
+      if (token?.length === 1) this.byteIds[token.charCodeAt(0)] = id;
     });
-    if (tables.ignore_merges) {
-      this.wholePieces = new Map(
-        tokens.flatMap((token, id) => token ? [[bytesToCharacters(token), id]] : []),
-      );
+    if (ignore_merges) {
+      this.wholePieces = new Map(tokens.flatMap((token, id) => token === undefined ? [] : [[token, id]]));
     }
   }
 
@@ -173,12 +173,12 @@ export class ByteLevelBpe implements ByteTokenizer {
   }
 
   toJSON(): TokenizerJSON {
-    return this.tables.toJSON();
+    return this.settings.toJSON();
   }
 
   /** Finds added tokens in a text: those that stand for text, and the special ones that are allowed. */
   private addedFinder(allowed: "all" | readonly string[]): RegExp | undefined {
-    const names = this.tables.added
+    const names = this.settings.added
       .filter(({ name, special }) => !special || allowed === "all" || allowed.includes(name))
       .map(({ name }) => name)
       .sort((a, b) => b.length - a.length); // the longest that stands at a place
@@ -188,7 +188,7 @@ export class ByteLevelBpe implements ByteTokenizer {
 
   private encodePlain(text: string, continues: boolean, out: IdList): void {
     if (text === "") return;
-    const { normalize, add_prefix_space, splitter } = this.tables;
+    const { normalize, add_prefix_space, splitter } = this.settings;
     if (normalize !== undefined) text = normalize(text);
     if (add_prefix_space && !continues && !text.startsWith(" ")) text = " " + text;
     splitter.forEach(text, (piece) => {
@@ -220,7 +220,7 @@ export class ByteLevelBpe implements ByteTokenizer {
 
   /** Puts the ids of a piece's bytes out; they stay in `scratchIds`. Gives their number. */
   private encodePiece(bytes: Uint8Array, out: IdList): number {
-    const whole = this.wholePieces?.get(bytesToCharacters(bytes));
+    const whole = this.wholePieces?.get(binaryString(bytes));
     let count = this.loadBytes(bytes);
     if (whole === undefined) count = this.merges.apply(this.scratchIds, count);
     else [this.scratchIds[0], count] = [whole, 1];
@@ -233,7 +233,7 @@ export class ByteLevelBpe implements ByteTokenizer {
     if (this.scratchIds.length < bytes.length) this.scratchIds = new Int32Array(2 * bytes.length);
     let count = 0;
     for (const byte of bytes) {
-      const id = this.byteIds[byte]! >= 0 ? this.byteIds[byte]! : this.tables.unknownId;
+      const id = this.byteIds[byte]! >= 0 ? this.byteIds[byte]! : this.settings.unknownId;
       if (id !== undefined) this.scratchIds[count++] = id;
     }
     return count;

@@ -44,6 +44,13 @@ export function charactersToBytes(text: string): Uint8Array | undefined {
   return bytes;
 }
 
+/** Bytes as a string with a character of code 0 to 255 for each: a small key and a small thing to keep. */
+export function binaryString(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}
+
 /**
  * Cuts bytes into runs that are UTF-8 and runs that are not, by the table of well-formed sequences of the Unicode
  * standard (3-7).

@@ -49,10 +49,5 @@ function tiktokenTables(file: string) {
       if (right !== undefined) ranks.set(left! * texts.length + right, id);
     }
   });
-  const tokens = texts.map((text) => {
-    const bytes = new Uint8Array(text.length);
-    for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
-    return bytes;
-  });
-  return { tokens, ranks, results: texts.map((_, id) => id) };
+  return { tokens: texts, ranks, results: texts.map((_, id) => id) };
 }

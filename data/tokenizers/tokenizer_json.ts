@@ -8,7 +8,7 @@
 import { z } from "zod";
 import { UserError, validate } from "../../common/mod.ts";
 import { type BpeTables, ByteLevelBpe } from "./byte_level_bpe.ts";
-import { charactersToBytes } from "./bytes.ts";
+import { binaryString, charactersToBytes } from "./bytes.ts";
 import { GPT2_PATTERN, type SplitStep, Splitter } from "./split.ts";
 import type { TokenizerJSON } from "./tokenizer.ts";
 
@@ -97,7 +97,7 @@ function bpeTables(
   const entries = Object.entries(model.vocab);
   if (entries.length === 0) throw fault("model.vocab is empty", "the file may be cut off; restore it");
   const size = entries.reduce((most, [, id]) => Math.max(most, id + 1), 0);
-  const tokens: (Uint8Array | undefined)[] = new Array(size).fill(undefined);
+  const tokens: (string | undefined)[] = new Array(size).fill(undefined);
   const taken: (string | undefined)[] = new Array(size).fill(undefined);
   for (const [name, id] of entries) {
     if (taken[id] !== undefined) {
@@ -115,7 +115,7 @@ function bpeTables(
         "only byte-level BPE tokenizers can be read, such as GPT-2's",
       );
     }
-    tokens[id] = bytes;
+    tokens[id] = binaryString(bytes);
   }
   const ids = new Map(entries); // not model.vocab itself, which has the keys of every object
   const ranks = new Map<number, number>();
