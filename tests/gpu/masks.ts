@@ -8,23 +8,24 @@ export interface MaskStep {
   index: number;
 }
 
-/**
- * Four 32-bit words from four: pcg4d of Jarzynski & Olano, "Hash Functions for GPU Rendering" (JCGT 2020), in whole
- * numbers of any length reduced modulo 2^32.
- */
+/** Four 32-bit words from four: pcg4d of Jarzynski & Olano, "Hash Functions for GPU Rendering" (JCGT 2020). */
 export function hash4(key: readonly [number, number, number, number]): [number, number, number, number] {
-  const word = (n: bigint) => n & 0xffffffffn;
-  const v = key.map((k) => word(BigInt(k) * 1664525n + 1013904223n)) as [bigint, bigint, bigint, bigint];
+  const v = key.map((word) => Math.imul(word, 1664525) + 1013904223 >>> 0) as [
+    number,
+    number,
+    number,
+    number,
+  ];
   const mix = () => {
-    v[0] = word(v[0] + v[1] * v[3]);
-    v[1] = word(v[1] + v[2] * v[0]);
-    v[2] = word(v[2] + v[0] * v[1]);
-    v[3] = word(v[3] + v[1] * v[2]);
+    v[0] = v[0] + Math.imul(v[1], v[3]) >>> 0;
+    v[1] = v[1] + Math.imul(v[2], v[0]) >>> 0;
+    v[2] = v[2] + Math.imul(v[0], v[1]) >>> 0;
+    v[3] = v[3] + Math.imul(v[1], v[2]) >>> 0;
   };
   mix();
-  for (const i of [0, 1, 2, 3] as const) v[i] ^= v[i] >> 16n;
+  for (const i of [0, 1, 2, 3] as const) v[i] ^= v[i] >>> 16;
   mix();
-  return v.map(Number) as [number, number, number, number];
+  return v;
 }
 
 /** The last word of a key: the micro-batch's number under the run's seed. */

@@ -89,16 +89,16 @@ for (const [name, settings, scale] of CASES) {
           const gradients = random(1 + t, scale);
           const learning_rate = 0.01 * t;
           const norm = await opened.step(learning_rate, gradients);
-          // A few squares each are summed by 4096 invocations, then by 64: at most 60 + 4096 / 64 terms one after another.
-          assertClose("norm", [norm], [expected.step(learning_rate, gradients)], 130);
+          // The squares of each vec4 are summed first, then those of some 60 of them; the root halves what is lost.
+          assertClose("norm", [norm], [expected.step(learning_rate, gradients)], 40);
         }
         const actual = await opened.read();
         opened.close();
         for (const { name } of SPECS) {
           // Some ten roundings a step; a clip factor that is off by those of the norm; an update is as large as the rate.
           const [m, v] = [expected.exp_avg[name]!, expected.exp_avg_sq[name]!];
-          assertClose(`${name} exp_avg`, actual[`${name} exp_avg`]!, m, 130 + 50);
-          assertClose(`${name} exp_avg_sq`, actual[`${name} exp_avg_sq`]!, v, 260 + 50);
+          assertClose(`${name} exp_avg`, actual[`${name} exp_avg`]!, m, 40 + 50);
+          assertClose(`${name} exp_avg_sq`, actual[`${name} exp_avg_sq`]!, v, 80 + 50);
           const value = expected.value[name]!;
           assertClose(name, actual[`${name} value`]!, value, 5 * 10, largest(value));
         }
