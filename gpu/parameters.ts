@@ -18,6 +18,9 @@ import {
   textureStorage,
 } from "./storage.ts";
 
+/** Bytes of a write from which on it is submitted at once. */
+const STAGED_BYTES = 1 << 20;
+
 /** One trained matrix. */
 export interface ParameterSpec {
   name: string;
@@ -161,6 +164,8 @@ export class ParameterStore {
     }
     const packed = packMatrix(data, spec.rows, spec.cols, storage.pitch * 4);
     this.#gpu.device.queue.writeBuffer(this.buffer(name, plane), offset, packed);
+    // A write waits in a staging copy of its own for the next submit: large ones must not pile up.
+    if (packed.byteLength > STAGED_BYTES) this.#gpu.device.queue.submit([]);
   }
 
   /** Reads one parameter back (logical elements, `[rows, cols]`). */

@@ -6,6 +6,7 @@
  * 1/sqrt(2 × n_layer), since 2 × n_layer of them add up; biases are 0, LayerNorm's weights 1.
  */
 import { pcg4d, streamOf } from "../common/mod.ts";
+import type { ParameterStore } from "../gpu/mod.ts";
 import type { ModelConfig } from "./config.ts";
 import { type Parameter, parameters, type Weights } from "./parameters.ts";
 
@@ -50,6 +51,14 @@ export function initialValues(
       break;
   }
   return values;
+}
+
+/** Writes the initial weights into a store on the device, one parameter after the other, to spare memory. */
+export function writeInitialWeights(store: ParameterStore, config: ModelConfig, seed: number): void {
+  for (const parameter of parameters(config)) {
+    store.write(parameter.name, initialValues(parameter, config, seed));
+  }
+  store.syncMirrors();
 }
 
 /**

@@ -6,8 +6,14 @@
 
 import process from "process";
 import type { Dataset } from "../data/mod.ts";
-import type { Gpu, KernelTime } from "../gpu/mod.ts";
-import { Generator, initialWeights, loadWeights, type ModelConfig, TrainableModel } from "../models/mod.ts";
+import { type Gpu, type KernelTime, ParameterStore } from "../gpu/mod.ts";
+import {
+  Generator,
+  type ModelConfig,
+  parameterSpecs,
+  TrainableModel,
+  writeInitialWeights,
+} from "../models/mod.ts";
 import type { TrainingConfig } from "./config.ts";
 import { learningRate } from "./schedule.ts";
 
@@ -57,7 +63,7 @@ export async function benchmarkTraining(
   dataset.checkContext(max_seq_length);
   const model = new TrainableModel(gpu, config, training);
   try {
-    model.load(initialWeights(config, seed));
+    writeInitialWeights(model.store, config, seed);
     let step = 0;
     const run = async (steps: number): Promise<number> => {
       const begin = performance.now();
@@ -102,7 +108,8 @@ export async function benchmarkGeneration(
   seed: number,
   max_steps = DEFAULT_TOKENS,
 ): Promise<Speed> {
-  const store = loadWeights(gpu, config, initialWeights(config, seed));
+  const store = new ParameterStore(gpu, parameterSpecs(config), { training: false });
+  writeInitialWeights(store, config, seed);
   const generator = new Generator(gpu, config, store);
   try {
     const greedy = { temperature: 0, top_k: 0, top_p: 1, seed };
