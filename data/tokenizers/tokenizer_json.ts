@@ -107,9 +107,9 @@ function bpeTables(
       );
     }
     taken[id] = name;
-    if (addedNames.has(name) || name === model.unk_token) continue;
     const bytes = charactersToBytes(name);
     if (bytes === undefined) {
+      if (addedNames.has(name) || name === model.unk_token) continue;
       throw fault(
         `model.vocab: the token ${show(name)} is not bytes in printable form`,
         "only byte-level BPE tokenizers can be read, such as GPT-2's",
