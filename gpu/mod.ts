@@ -21,11 +21,11 @@ export {
   type CachedAttentionOptions,
 } from "./kernels/attention/mod.ts";
 export { headLoss, IGNORE_TARGET } from "./kernels/cross_entropy/mod.ts";
-export { add, dropout, gelu } from "./kernels/elementwise/mod.ts";
+export { add, dropout, gelu, scale } from "./kernels/elementwise/mod.ts";
 export { embedding, tokenIndex, tokenIndexLength } from "./kernels/embedding/mod.ts";
 export { layerNorm } from "./kernels/layer_norm/mod.ts";
 export { benchmarkMatmul, type MatmulShape, type MatmulSpeed } from "./kernels/matmul/benchmark.ts";
-export { lastRow, linear, matmulTransposed } from "./kernels/matmul/mod.ts";
+export { lastRow, linear, matmul, matmulTransposed } from "./kernels/matmul/mod.ts";
 export { Optimizer, type OptimizerOptions } from "./optimizer/mod.ts";
 export {
   layoutParameters,

@@ -2,7 +2,8 @@
  * The parameter store: weights, gradients and optimizer moments in a few large buffers that every program shares, and
  * on adapters that read textures faster a texture copy of each weight that is renewed after an optimizer step.
  *
- * Parameters that decay and those that do not stand in different chunks, so that the optimizer runs over whole ranges.
+ * Parameters that decay, that do not, and that are frozen stand in different chunks, so that the optimizer runs over whole
+ * ranges and what is frozen has no gradient and no moments.
  */
 
 import { UserError } from "../common/mod.ts";
@@ -21,13 +22,15 @@ import {
 /** Bytes of a write from which on it is submitted at once. */
 const STAGED_BYTES = 1 << 20;
 
-/** One trained matrix. */
+/** One matrix of weights. */
 export interface ParameterSpec {
   name: string;
   rows: Axis;
   cols: Axis;
   /** Whether weight decay applies. */
   decay: boolean;
+  /** Never changed by training. @default false */
+  frozen?: boolean;
 }
 
 /** The four planes of a chunk: the weight, its gradient and AdamW's two moments. */
@@ -36,6 +39,8 @@ export type Plane = "value" | "gradient" | "exp_avg" | "exp_avg_sq";
 /** A run of parameters in one set of buffers. */
 export interface Chunk {
   readonly decay: boolean;
+  /** Whether it has the one plane `value` alone. */
+  readonly frozen: boolean;
   /** Bytes of each plane. */
   readonly size: number;
   readonly planes: Map<Plane, GPUBuffer>;
@@ -54,9 +59,11 @@ export interface Slot {
 /** The layout of a parameter store, known before anything is allocated. */
 export interface ParameterLayout {
   readonly slots: Map<string, Slot>;
-  readonly chunks: { decay: boolean; size: number }[];
-  /** Bytes of one plane, and of all texture copies. */
+  readonly chunks: { decay: boolean; frozen: boolean; size: number }[];
+  /** Bytes of all weights, and of those that are not frozen. */
   readonly planeBytes: number;
+  readonly trainedBytes: number;
+  /** Bytes of all texture copies. */
   readonly mirrorBytes: number;
 }
 
@@ -65,11 +72,11 @@ type Limits = Pick<Gpu, "operands" | "maxBindingBytes" | "maxBufferBytes" | "max
 /** Lays parameters out in chunks. Throws UserError when one is larger than the adapter's largest buffer. */
 export function layoutParameters(specs: ParameterSpec[], gpu: Limits): ParameterLayout {
   const slots = new Map<string, Slot>();
-  const chunks: { decay: boolean; size: number }[] = [];
+  const chunks: { decay: boolean; frozen: boolean; size: number }[] = [];
   let mirrorBytes = 0;
-  for (const decay of [true, false]) {
+  for (const { decay, frozen } of KINDS) {
     let current = -1;
-    for (const spec of specs.filter((s) => s.decay === decay)) {
+    for (const spec of specs.filter((s) => s.decay === decay && (s.frozen ?? false) === frozen)) {
       const rows = physicalLength(spec.rows);
       const cols = Math.ceil(physicalLength(spec.cols) / 4);
       const mirror = gpu.operands === "texture" ? textureStorage(rows, cols, gpu.maxTextureSide) : undefined;
@@ -87,15 +94,25 @@ export function layoutParameters(specs: ParameterSpec[], gpu: Limits): Parameter
       const chunk = chunks[current];
       if (chunk === undefined || chunk.size + bytes > gpu.maxBufferBytes) {
         current = chunks.length;
-        chunks.push({ decay, size: 0 });
+        chunks.push({ decay, frozen, size: 0 });
       }
       slots.set(spec.name, { spec, chunk: current, offset: chunks[current]!.size, storage, mirror });
       chunks[current]!.size += bytes;
       if (mirror !== undefined) mirrorBytes += storageBytes(mirror);
     }
   }
-  return { slots, chunks, planeBytes: chunks.reduce((sum, c) => sum + c.size, 0), mirrorBytes };
+  const bytesOf = (some: { size: number }[]) => some.reduce((sum, { size }) => sum + size, 0);
+  return {
+    slots,
+    chunks,
+    planeBytes: bytesOf(chunks),
+    trainedBytes: bytesOf(chunks.filter((c) => !c.frozen)),
+    mirrorBytes,
+  };
 }
+
+/** The kinds of chunks, in their order. */
+const KINDS = [true, false].flatMap((decay) => [{ decay, frozen: false }, { decay, frozen: true }]);
 
 /** Weights on the device. */
 export class ParameterStore {
@@ -104,15 +121,18 @@ export class ParameterStore {
   readonly #gpu: Gpu;
   readonly #mirrors = new Map<string, GPUTexture>();
 
-  /** Allocates the store, zeroed; with `training` also gradients and moments. */
+  /** Allocates the store, zeroed; with `training` also gradients and moments of what is not frozen. */
   constructor(gpu: Gpu, specs: ParameterSpec[], options: { training: boolean }) {
     this.#gpu = gpu;
     this.layout = layoutParameters(specs, gpu);
     const planes: Plane[] = options.training ? ["value", "gradient", "exp_avg", "exp_avg_sq"] : ["value"];
-    this.chunks = this.layout.chunks.map(({ decay, size }) => ({
+    this.chunks = this.layout.chunks.map(({ decay, frozen, size }) => ({
       decay,
+      frozen,
       size,
-      planes: new Map(planes.map((plane) => [plane, this.#buffer(size, plane)])),
+      planes: new Map(
+        (frozen ? planes.slice(0, 1) : planes).map((plane) => [plane, this.#buffer(size, plane)]),
+      ),
     }));
     for (const [name, slot] of this.layout.slots) {
       if (slot.mirror === undefined) continue;
@@ -150,7 +170,9 @@ export class ParameterStore {
   buffer(name: string, plane: Plane): GPUBuffer {
     const buffer = this.chunks[this.slot(name).chunk]!.planes.get(plane);
     if (buffer === undefined) {
-      throw new Error(`the parameter store holds no ${plane}: it was opened without training`);
+      throw new Error(
+        `the parameter store holds no ${plane} of ${name}: it is frozen, or there is no training`,
+      );
     }
     return buffer;
   }
@@ -175,10 +197,16 @@ export class ParameterStore {
     return unpackMatrix(new Float32Array(bytes), spec.rows, spec.cols, storage.pitch * 4);
   }
 
-  /** Records the copies that bring the textures up to date with the weights. */
-  encodeMirrors(encoder: GPUCommandEncoder): void {
+  /** The chunks that training changes. */
+  get trained(): Chunk[] {
+    return this.chunks.filter(({ frozen }) => !frozen);
+  }
+
+  /** Records the copies that bring the textures up to date with the weights that training changes, or with all. */
+  encodeMirrors(encoder: GPUCommandEncoder, all = false): void {
     for (const [name, texture] of this.#mirrors) {
-      const { offset, storage, mirror } = this.slot(name);
+      const { offset, storage, mirror, spec } = this.slot(name);
+      if (spec.frozen && !all) continue;
       const { cols, rows, height } = mirror!;
       for (let first = 0; first < rows; first += height) {
         encoder.copyBufferToTexture(
@@ -197,7 +225,7 @@ export class ParameterStore {
   /** Brings the textures up to date with weights written by the host. */
   syncMirrors(): void {
     const encoder = this.#gpu.device.createCommandEncoder();
-    this.encodeMirrors(encoder);
+    this.encodeMirrors(encoder, true);
     this.#gpu.device.queue.submit([encoder.finish()]);
   }
 

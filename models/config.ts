@@ -61,6 +61,27 @@ export interface ModelConfig {
   resid_pdrop: number;
   /** Dropout on the attention weights. */
   attn_pdrop: number;
+  /** Adapters beside weights that stand still; left out, all weights are trained. */
+  lora?: LoraConfig;
+}
+
+/** Which linear layers may get an adapter, by the ends of their names, as PEFT's `target_modules` has it. */
+export const LORA_TARGETS = [
+  "c_attn",
+  "c_proj",
+  "c_fc",
+  "attn.c_attn",
+  "attn.c_proj",
+  "mlp.c_fc",
+  "mlp.c_proj",
+] as const;
+
+/** Low-rank adapters (Hu et al., arXiv:2106.09685): x·W becomes x·W + (alpha / rank)·(x·A)·B. */
+export interface LoraConfig {
+  /** Columns of A and rows of B. */
+  rank: number;
+  alpha: number;
+  targets: (typeof LORA_TARGETS)[number][];
 }
 
 /**

@@ -19,14 +19,16 @@ import {
   lastRow,
   layerNorm,
   linear,
+  matmul,
   matmulTransposed,
   type ParameterSpec,
   rowsOf,
+  scale,
   type Tensor,
   tokenIndexLength,
 } from "../gpu/mod.ts";
 import type { ModelConfig } from "./config.ts";
-import { parameters } from "./parameters.ts";
+import { hasAdapter, parameters } from "./parameters.ts";
 
 /** Padded length of the vocabulary on the device: whole tiles of the head's products. */
 const VOCABULARY_MULTIPLE = 128;
@@ -50,7 +52,10 @@ function axes(c: ModelConfig): { embd: Axis; heads: Axis; qkv: Axis; mlp: Axis; 
 /** The parameters as the engine stores them. */
 export function parameterSpecs(c: ModelConfig): ParameterSpec[] {
   const { embd, heads, qkv, mlp, vocab, one } = axes(c);
+  const rank = axis(c.lora?.rank ?? 1);
   const sides = (name: string): [Axis, Axis] => {
+    if (name.endsWith(".lora_A")) return [sides(name.replace("lora_A", "weight"))[0], rank];
+    if (name.endsWith(".lora_B")) return [rank, sides(name.replace("lora_B", "weight"))[1]];
     if (name === "wte.weight") return [vocab, embd];
     if (name === "wpe.weight") return [axis(c.n_positions), embd];
     if (name.endsWith("c_attn.weight")) return [embd, qkv];
@@ -61,9 +66,9 @@ export function parameterSpecs(c: ModelConfig): ParameterSpec[] {
     if (name.endsWith("mlp.c_proj.weight")) return [mlp, embd];
     return [one, embd];
   };
-  return parameters(c).map(({ name, decay }) => {
+  return parameters(c).map(({ name, decay, frozen }) => {
     const [rows, cols] = sides(name);
-    return { name, rows, cols, decay };
+    return { name, rows, cols, decay, frozen };
   });
 }
 
@@ -72,13 +77,16 @@ interface Scaffold {
   graph: Graph;
   /** The parameter named `name`. */
   p: (name: string) => Tensor;
-  parameters: Tensor[];
+  /** Those that training changes. */
+  trained: Tensor[];
 }
 
 function scaffold(c: ModelConfig): Scaffold {
   const graph = new Graph();
-  const tensors = new Map(parameterSpecs(c).map((s) => [s.name, graph.parameter(s.name, s.rows, s.cols)]));
-  return { graph, p: (name) => tensors.get(name)!, parameters: [...tensors.values()] };
+  const specs = parameterSpecs(c);
+  const tensors = new Map(specs.map((s) => [s.name, graph.parameter(s.name, s.rows, s.cols)]));
+  const p = (name: string) => tensors.get(name)!;
+  return { graph, p, trained: specs.filter(({ frozen }) => !frozen).map(({ name }) => p(name)) };
 }
 
 /** How one block attends: over the sequence itself, or over a KV cache. */
@@ -111,7 +119,14 @@ function block( // [B * T, C] -> [B * T, C]
   const name = (part: string) => p(`h.${layer}.${part}`);
   const norm = (part: string, t: Tensor) =>
     layerNorm(t, name(`${part}.weight`), name(`${part}.bias`), c.layer_norm_epsilon);
-  const project = (part: string, t: Tensor) => linear(t, name(`${part}.weight`), name(`${part}.bias`));
+  const project = (part: string, t: Tensor) => {
+    const y = linear(t, name(`${part}.weight`), name(`${part}.bias`));
+    return hasAdapter(`h.${layer}.${part}`, c.lora) ? add(y, adapter(part, t)) : y;
+  };
+  const adapter = (part: string, t: Tensor) => { // (x·A)·B · alpha / rank
+    const low = scale(matmul(t, name(`${part}.lora_A`)), c.lora!.alpha / c.lora!.rank); // [B * T, rank]
+    return matmul(low, name(`${part}.lora_B`));
+  };
   const site = layer * SITES.count;
   const qkv = project("attn.c_attn", norm("ln_1", x)); //                                 [B * T, 3C]
   const y = project("attn.c_proj", attend(qkv, layer)); //                                [B * T, C]
@@ -159,7 +174,7 @@ export function trainingGraph(
   const attend = attendBatch(c, size, c.attn_pdrop);
   const x = transformer(base, c, { tokens, T: size.T, index, training: true, attend }); // [B * T, C]
   const loss = headLoss(x, base.p("wte.weight"), targets, 1 / (rows * size.micro_batches), size.ring);
-  gradients(loss, base.parameters, { accumulate: size.micro_batches > 1 });
+  gradients(loss, base.trained, { accumulate: size.micro_batches > 1 });
   base.graph.output("losses", loss);
   return base.graph;
 }

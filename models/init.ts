@@ -3,7 +3,8 @@
  *
  * GPT-2's rule (Radford et al. 2019, section 2.3; initializer_range of Hugging Face's GPT2Config): matrices and embeddings are normal
  * with deviation initializer_range; those that write into the residual stream (`c_proj`) are scaled by
- * 1/sqrt(2 × n_layer), since 2 × n_layer of them add up; biases are 0, LayerNorm's weights 1.
+ * 1/sqrt(2 × n_layer), since 2 × n_layer of them add up; biases are 0, LayerNorm's weights 1. Of an adapter A is normal
+ * with deviation 1/sqrt(3 × rows), which is that of the uniform numbers in LoRA's own code, and B is 0.
  */
 import { pcg4d, streamOf } from "../common/mod.ts";
 import type { ParameterStore } from "../gpu/mod.ts";
@@ -45,6 +46,9 @@ export function initialValues(
       break;
     case "normal":
       fillNormal(values, seed, streamOf(name), std);
+      break;
+    case "adapter":
+      fillNormal(values, seed, streamOf(name), 1 / Math.sqrt(3 * shape[0]!));
       break;
     case "residual":
       fillNormal(values, seed, streamOf(name), std / Math.sqrt(2 * config.n_layer));

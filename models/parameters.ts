@@ -5,10 +5,10 @@
  * weights of linear layers stand [in, out] ("Conv1D"), and the head has none of its own since it is tied to
  * `wte.weight`.
  */
-import type { ModelConfig } from "./config.ts";
+import type { LoraConfig, ModelConfig } from "./config.ts";
 
 /** How a parameter begins; see `init.ts`. */
-export type Initializer = "normal" | "residual" | "zeros" | "ones";
+export type Initializer = "normal" | "residual" | "adapter" | "zeros" | "ones";
 
 /** One parameter of the model. */
 export interface Parameter {
@@ -17,6 +17,8 @@ export interface Parameter {
   initializer: Initializer;
   /** Whether weight decay applies: on matrices only, not on biases and LayerNorm. */
   decay: boolean;
+  /** Whether training leaves it as it is: the model's own weights beside adapters. */
+  frozen: boolean;
 }
 
 /** A tensor in memory, float32, row-major. */
@@ -31,29 +33,57 @@ export interface Weight {
 export type Weights = Map<string, Weight>;
 
 /**
- * The model's parameters, in Hugging Face's order.
+ * The model's parameters, in Hugging Face's order; after them the adapters, if there are any.
  *
  * @example
  * ```ts
  * import { modelConfig } from "./config.ts";
  * import { parameters } from "./parameters.ts";
  * const [wte] = parameters(modelConfig({ n_embd: 32, n_head: 2 }, 50));
- * console.log(wte); // { name: "wte.weight", shape: [50, 32], initializer: "normal", decay: true }
+ * console.log(wte); // { name: "wte.weight", shape: [50, 32], initializer: "normal", decay: true, frozen: false }
  * ```
  */
 export function parameters(config: ModelConfig): Parameter[] {
-  const { n_layer, n_embd: C, n_positions: T, vocab_size: V } = config;
-  return [
+  const { n_layer, n_embd: C, n_positions: T, vocab_size: V, lora } = config;
+  const own = [
     weight("wte.weight", [V, C]),
     weight("wpe.weight", [T, C]),
     ...Array.from({ length: n_layer }, (_, i) => blockParameters(`h.${i}`, C)).flat(),
     ...layerNorm("ln_f", C),
   ];
+  if (lora === undefined) return own;
+  return [...own.map((parameter) => ({ ...parameter, frozen: true })), ...adapters(own, lora)];
 }
 
-/** Number of trainable values; the tied head counts once. */
+/** Number of values; the tied head counts once. */
 export function parameterCount(config: ModelConfig): number {
-  return parameters(config).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  return count(parameters(config));
+}
+
+/** Number of values that training changes. */
+export function trainedParameterCount(config: ModelConfig): number {
+  return count(parameters(config).filter(({ frozen }) => !frozen));
+}
+
+function count(some: Parameter[]): number {
+  return some.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+}
+
+/** Whether a linear layer, such as `h.0.attn.c_attn`, has an adapter. */
+export function hasAdapter(layer: string, lora: LoraConfig | undefined): boolean {
+  return lora?.targets.some((target) => layer.endsWith(`.${target}`)) === true;
+}
+
+/** A [from, rank] and B [rank, to] of every linear layer that is to have an adapter. */
+function adapters(own: Parameter[], lora: LoraConfig): Parameter[] {
+  return own.flatMap(({ name, shape: [from, to] }) => {
+    const layer = name.replace(/\.weight$/, "");
+    if (layer === name || !hasAdapter(layer, lora)) return [];
+    return [
+      weight(`${layer}.lora_A`, [from!, lora.rank], "adapter"),
+      weight(`${layer}.lora_B`, [lora.rank, to!], "zeros"),
+    ];
+  });
 }
 
 function blockParameters(block: string, C: number): Parameter[] {
@@ -76,9 +106,9 @@ function linear(name: string, from: number, to: number, initializer: Initializer
 }
 
 function weight(name: string, shape: [number, number], initializer: Initializer = "normal"): Parameter {
-  return { name, shape, initializer, decay: true };
+  return { name, shape, initializer, decay: true, frozen: false };
 }
 
 function vector(name: string, length: number, initializer: Initializer): Parameter {
-  return { name, shape: [length], initializer, decay: false };
+  return { name, shape: [length], initializer, decay: false, frozen: false };
 }

@@ -97,9 +97,9 @@ export class TrainableModel {
 
   /** Writes all weights; moments too where they are given. */
   load(weights: Weights, moments?: { exp_avg: Weights; exp_avg_sq: Weights }): void {
-    for (const { name } of parameters(this.config)) {
+    for (const { name, frozen } of parameters(this.config)) {
       this.store.write(name, weights.get(name)!.data);
-      if (moments === undefined) continue;
+      if (moments === undefined || frozen) continue;
       this.store.write(name, moments.exp_avg.get(name)!.data, "exp_avg");
       this.store.write(name, moments.exp_avg_sq.get(name)!.data, "exp_avg_sq");
     }
@@ -200,10 +200,11 @@ export class TrainableModel {
     return openEvaluation(this.#gpu, this.config, { B, T }, this.store, this.#kernels);
   }
 
-  /** All weights, as they are after the steps submitted so far. Waits for the device. */
+  /** All weights (or what there is of another plane), as they are after the steps submitted so far. Waits for the device. */
   async weights(plane: "value" | "gradient" | "exp_avg" | "exp_avg_sq" = "value"): Promise<Weights> {
     const weights: Weights = new Map();
-    for (const { name, shape } of parameters(this.config)) {
+    for (const { name, shape, frozen } of parameters(this.config)) {
+      if (frozen && plane !== "value") continue;
       weights.set(name, { shape, data: await this.store.read(name, plane) });
     }
     return weights;

@@ -11,6 +11,7 @@ import {
   type ModelConfig,
   parameterCount,
   parameterSpecs,
+  trainedParameterCount,
   trainingPlan,
 } from "../models/mod.ts";
 import type { TrainingConfig } from "./config.ts";
@@ -54,8 +55,8 @@ export function trainingMemory(
   const evaluation = plan(evaluationGraph(model, { B, T, ring: 256 }), target, layout);
   const parts = {
     weights: layout.planeBytes,
-    gradients: layout.planeBytes,
-    moments: 2 * layout.planeBytes,
+    gradients: layout.trainedBytes,
+    moments: 2 * layout.trainedBytes,
     weight_copies: layout.mirrorBytes,
     activations: step.memory.activations,
     inputs: step.memory.inputs,
@@ -72,12 +73,13 @@ function programBytes({ memory }: Plan): number {
 }
 
 /**
- * Bytes that a training takes at the very least: AdamW's four numbers for each parameter, and the input of each layer
+ * Bytes that a training takes at the very least: a number for each parameter, AdamW's three more for each that is trained, and the input of each layer
  * for each token. Known at once, where planning something absurd would itself take for ever.
  */
 export function leastMemory(model: ModelConfig, training: TrainingConfig): number {
   const tokens = training.batch_size * training.max_seq_length;
-  return 16 * parameterCount(model) + 4 * tokens * model.n_embd * model.n_layer;
+  return 4 * parameterCount(model) + 12 * trainedParameterCount(model) +
+    4 * tokens * model.n_embd * model.n_layer;
 }
 
 /** More than any GPU has. */

@@ -16,13 +16,13 @@ export interface NotFinite {
  * the first gradient (of the last step that the device worked on), with how many there are.
  */
 export async function findNotFinite(model: TrainableModel): Promise<string> {
-  const names = parameters(model.config).map(({ name }) => name);
-  for (const name of names) {
+  const all = parameters(model.config);
+  for (const { name } of all) {
     if (hasNotFinite(await model.store.read(name))) return `parameter ${name}`;
   }
   const bad: string[] = [];
-  for (const name of names.toReversed()) {
-    if (hasNotFinite(await model.store.read(name, "gradient"))) bad.push(name);
+  for (const { name, frozen } of all.toReversed()) {
+    if (!frozen && hasNotFinite(await model.store.read(name, "gradient"))) bad.push(name);
   }
   const [first, ...others] = bad;
   if (first === undefined) return "loss"; // or the sum of squares overflowed, of gradients that did not

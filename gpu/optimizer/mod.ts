@@ -49,7 +49,7 @@ export class Optimizer {
   constructor(gpu: Gpu, store: ParameterStore, kernels: KernelCache, options: OptimizerOptions) {
     this.#gpu = gpu;
     this.#store = store;
-    const ranges = rangesOf(store.chunks, gpu.maxBindingBytes);
+    const ranges = rangesOf(store.trained, gpu.maxBindingBytes);
     this.#step = this.#buffer(32, GPUBufferUsage.UNIFORM);
     this.norms = this.#buffer(options.ring * 4, GPUBufferUsage.STORAGE);
     const partial = this.#buffer(ranges.length * NORM_LANES * 4, GPUBufferUsage.STORAGE);
@@ -168,7 +168,7 @@ ${adamwWgsl.replace("PLACE", linePlace(count, 64))}`,
 
   /** Records the clearing of all gradients, for steps of several micro-batches. */
   encodeClear(encoder: GPUCommandEncoder): void {
-    for (const chunk of this.#store.chunks) encoder.clearBuffer(chunk.planes.get("gradient")!);
+    for (const chunk of this.#store.trained) encoder.clearBuffer(chunk.planes.get("gradient")!);
   }
 
   /** Frees the optimizer's own small buffers. */

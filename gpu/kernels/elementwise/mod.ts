@@ -1,5 +1,5 @@
 /**
- * Element-wise ops: addition, GELU, dropout. They are expressions, not kernels: the planner fuses them into the kernel
+ * Element-wise ops: addition, scaling, GELU, dropout. They are expressions, not kernels: the planner fuses them into the kernel
  * that makes one of their inputs, or into `copy` where there is none.
  */
 
@@ -23,6 +23,17 @@ const addOp: Op = {
 /** a + b, of the same shape. */
 export function add(a: Tensor, b: Tensor): Tensor { // [M, N] + [M, N] -> [M, N]
   return a.graph.node(addOp, [a, b], {}, like(a)).outputs[0]!;
+}
+
+const scaleOp: Op = {
+  name: "scale",
+  backward: (node, [g]) => [scale(g!, node.attrs.factor)],
+  expression: (node, [x]) => `${x} * ${floatLiteral(node.attrs.factor)}`,
+};
+
+/** x · factor. */
+export function scale(x: Tensor, factor: number): Tensor { // [M, N] -> [M, N]
+  return x.graph.node(scaleOp, [x], { factor }, like(x)).outputs[0]!;
 }
 
 const identityOp: Op = {

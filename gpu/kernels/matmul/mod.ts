@@ -102,6 +102,33 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor { // [M, K] · [
   return x.graph.node(linearOp, [x, w, b], {}, [{ rows: x.rows, cols: w.cols }]).outputs[0]!;
 }
 
+const matmulOp: Op = {
+  name: "matmul",
+  absorbs: true,
+  lower(node, lowering) {
+    const [a, b] = node.inputs as [Tensor, Tensor];
+    dispatchMatmul(lowering, {
+      node,
+      mode: "NN",
+      a,
+      b,
+      M: logicalLength(a.rows),
+      N: physicalLength(b.cols),
+      K: physicalLength(b.rows),
+      finish: lowering.finish(),
+    });
+  },
+  backward(node, [dy]) {
+    const [a, b] = node.inputs as [Tensor, Tensor];
+    return [matmulTransposed(dy!, b), weightGradient(a, dy!)];
+  },
+};
+
+/** a·b, of activations and a parameter. */
+export function matmul(a: Tensor, b: Tensor): Tensor { // [M, K] · [K, N] -> [M, N]
+  return a.graph.node(matmulOp, [a, b], {}, [{ rows: a.rows, cols: b.cols }]).outputs[0]!;
+}
+
 /** dx = dy·wᵀ: [M, N] · [K, N]ᵀ -> [M, K]. Also the head's logits = x·wteᵀ. */
 const inputGradientOp: Op = {
   name: "matmul_nt",
