@@ -18,18 +18,22 @@ export interface ReadyDispatch {
   bytes: number;
 }
 
+/** A kernel as it was first prepared. */
+export interface KernelSource {
+  label: string;
+  code: string;
+  bound: Bound[];
+}
+
 /** Compiles each distinct kernel once. */
 export class KernelCache {
+  /** The distinct kernels, in the order in which they were first prepared. */
+  readonly sources: KernelSource[] = [];
   readonly #gpu: Gpu;
   readonly #pipelines = new Map<string, { pipeline: GPUComputePipeline; layout: GPUBindGroupLayout }>();
 
   constructor(gpu: Gpu) {
     this.#gpu = gpu;
-  }
-
-  /** Distinct kernels compiled so far. */
-  get size(): number {
-    return this.#pipelines.size;
   }
 
   /** Makes the pipeline (if new) and the bind group of a kernel. Throws with the kernel's label when WGSL is invalid. */
@@ -66,6 +70,7 @@ export class KernelCache {
       });
       made = { pipeline, layout };
       this.#pipelines.set(key, made);
+      this.sources.push({ label: spec.label, code: spec.code, bound: spec.bound });
     }
     const bindGroup = device.createBindGroup({
       label: spec.label,

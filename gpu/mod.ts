@@ -44,5 +44,6 @@ export {
   replay,
   summarise,
 } from "./profile.ts";
+export { type WarmUp, warmUp } from "./warm_up.ts";
 export { Program, type StepValues } from "./program.ts";
 export { RingReader } from "./ring_reader.ts";

@@ -20,6 +20,8 @@ import {
   replay,
   RingReader,
   tokenIndex,
+  type WarmUp,
+  warmUp,
 } from "../gpu/mod.ts";
 import type { ModelConfig } from "./config.ts";
 import { evaluationGraph, parameterSpecs, trainingGraph } from "./gpt.ts";
@@ -75,6 +77,7 @@ export class TrainableModel {
   readonly #optimizer: Optimizer;
   readonly #metrics: RingReader;
   #evaluation: { program: Program; reader: RingReader } | undefined;
+  #warmUp: WarmUp | undefined;
   /** Steps whose metrics were not read yet. */
   #unread: number[] = [];
 
@@ -88,6 +91,11 @@ export class TrainableModel {
     this.#program = new Program(gpu, trainingPlan(config, options, gpu), this.store, this.#kernels);
     this.#optimizer = new Optimizer(gpu, this.store, this.#kernels, { ...options, ring: METRICS_RING });
     this.#metrics = new RingReader(gpu, [this.#program.outputBuffer("losses"), this.#optimizer.norms]);
+  }
+
+  /** Has kernels compiled beside the first step, where that helps; see `warmUp`. Ends with the first metrics. */
+  async warmUp(): Promise<void> {
+    this.#warmUp = await warmUp(this.#gpu, this.#kernels);
   }
 
   /** The plan of a micro-batch. */
@@ -173,6 +181,8 @@ export class TrainableModel {
     const steps = this.#unread;
     this.#unread = [];
     const [losses, norms] = await this.#metrics.read();
+    await this.#warmUp?.end();
+    this.#warmUp = undefined;
     const count = this.options.accumulate_grad_batches;
     return steps.map((step) => {
       let loss = 0; // each micro-batch's loss is already divided by their number

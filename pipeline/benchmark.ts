@@ -63,6 +63,7 @@ export async function benchmarkTraining(
   dataset.checkContext(max_seq_length);
   const model = new TrainableModel(gpu, config, training);
   try {
+    await model.warmUp();
     writeInitialWeights(model.store, config, seed);
     let step = 0;
     const run = async (steps: number): Promise<number> => {

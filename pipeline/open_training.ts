@@ -87,7 +87,7 @@ export class OpenTraining {
         gpu,
         config,
         dataset,
-        model: this.#makeModel(),
+        model: await this.#makeModel(),
         step,
         state: this.state,
         resumed: checkpoint !== undefined,
@@ -101,9 +101,10 @@ export class OpenTraining {
   }
 
   /** The model on the device, with the checkpoint's weights or those that it begins with; tensor by tensor, to spare memory. */
-  #makeModel(): TrainableModel {
+  async #makeModel(): Promise<TrainableModel> {
     const { gpu, preview, job: { config: { training } }, checkpoint, initial } = this;
     const model = new TrainableModel(gpu, preview.model, training);
+    await model.warmUp();
     for (const parameter of parameters(preview.model)) {
       const { name } = parameter;
       if (checkpoint === undefined) {
