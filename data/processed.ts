@@ -11,8 +11,13 @@ import { FileTokens, type TokenArray } from "./file_tokens.ts";
 import { DatasetHeader } from "./header.ts";
 import { tokenizerFromJSON } from "./tokenizers/load.ts";
 
-/** Names of a dataset's files. */
-export const DATASET_FILES = { tokens: "tokens.bin", header: "header.json", stats: "stats.json" } as const;
+/** Names of a dataset's files; `tokenizer` is there for a byte-level BPE that was trained or read from a file. */
+export const DATASET_FILES = {
+  tokens: "tokens.bin",
+  header: "header.json",
+  stats: "stats.json",
+  tokenizer: "tokenizer.json",
+} as const;
 
 /** Token ids of up to so many bytes are held in memory; more stay on disk. */
 const HELD_BYTES = 64 << 20;

@@ -24,7 +24,7 @@ export interface Writing {
   onRead: (bytes: number) => void;
 }
 
-/** Writes `tokens.bin`, `header.json` and `stats.json` into a folder. Throws `UserError` if there is too little text. */
+/** Writes a dataset's files into a folder. Throws `UserError` if there is too little text. */
 export async function writeTokens(folder: string, writing: Writing): Promise<void> {
   const { tokenizer, header: { name, settings, source_digest, files, bytes }, config } = writing;
   const path = nodePath.join(folder, DATASET_FILES.tokens);
@@ -51,6 +51,8 @@ export async function writeTokens(folder: string, writing: Writing): Promise<voi
     writeFileSynced(nodePath.join(folder, file), JSON.stringify(value, null, 2) + "\n");
   await write(DATASET_FILES.header, header);
   await write(DATASET_FILES.stats, counted);
+  const { tokenizer: file } = header.tokenizer; // Hugging Face's form, of those kinds that are saved in it
+  if (file !== undefined) await write(DATASET_FILES.tokenizer, file);
 }
 
 /** Writes all token ids. Gives their SHA-256. */
