@@ -152,14 +152,18 @@ Deno.test("a store gives back what was written to each plane, in all ways of hol
   }
 });
 
-Deno.test("a store without training holds weights alone", async () => {
+Deno.test("a store without training holds weights alone, and so does a frozen parameter", async () => {
   await withGpu({}, async (gpu) => {
-    const specs = [{ name: "w", rows: axis(3), cols: axis(5), decay: true }];
-    const store = new ParameterStore(gpu, specs, { training: false });
-    store.write("w", randomMatrix(3, 5, 1));
-    assert.deepEqual(await store.read("w"), randomMatrix(3, 5, 1));
-    await assert.rejects(() => store.read("w", "gradient"), /opened without training/);
-    store.destroy();
+    const spec = { name: "w", rows: axis(3), cols: axis(5), decay: true };
+    for (const [frozen, training] of [[false, false], [true, true]] as const) {
+      const trained = { ...spec, name: "v", frozen: false };
+      const store = new ParameterStore(gpu, [trained, { ...spec, frozen }], { training });
+      store.write("w", randomMatrix(3, 5, 1));
+      assert.deepEqual(await store.read("w"), randomMatrix(3, 5, 1));
+      await assert.rejects(() => store.read("w", "gradient"), /no gradient of w/);
+      if (training) assert.deepEqual(await store.read("v", "gradient"), new Float32Array(15));
+      store.destroy();
+    }
   });
 });
 
