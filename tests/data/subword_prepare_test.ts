@@ -26,7 +26,9 @@ function withText(test: (places: Places) => Promise<void>): () => Promise<void> 
     const folder = await Deno.makeTempDir();
     try {
       const path = nodePath.join(folder, "text.txt");
-      const text = `${(await mobyDick()).slice(0, 400_000)}\n${HARD_TEXTS.join("\n")}\n${"no_space".repeat(20_000)} end`
+      const text = `${(await mobyDick()).slice(0, 400_000)}\n${HARD_TEXTS.join("\n")}\n${
+        "no_space".repeat(20_000)
+      } end`
         .replaceAll("\r\n", "\n")
         .replaceAll("\uFEFF", "");
       await Deno.writeTextFile(path, text);
