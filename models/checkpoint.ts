@@ -3,6 +3,8 @@
  *
  * - `config.json`, `model.safetensors`: a Hugging Face model (GPT2LMHeadModel), as it stands;
  * - `optimizer.safetensors`: AdamW's moments, `exp_avg.<name>` and `exp_avg_sq.<name>`;
+ * - or, where adapters are trained, `adapter_config.json` and `adapter_model.safetensors` in PEFT's form beside
+ *   `config.json`, and the moments of the adapters alone; the model that they belong to stands elsewhere;
  * - `chatgot_tokenizer.json`: the tokenizer, an object that this room passes on unread;
  * - `state.json`: format version, step, SHA-256 of the other files, and the trainer's state, passed on unread.
  *
@@ -12,6 +14,8 @@
 import { join } from "path";
 import { z } from "zod";
 import { displayPath, exists, readJson, sha256File, UserError, validate } from "../common/mod.ts";
+import { AdapterFolder, openAdapter } from "./adapter.ts";
+import { ADAPTER_FILES, type AdapterBase } from "./adapter_files.ts";
 import type { ModelConfig } from "./config.ts";
 import { fromHuggingFaceConfig } from "./hugging_face_config.ts";
 import { parameters, type Weights } from "./parameters.ts";
@@ -42,7 +46,7 @@ export type Moment = "exp_avg" | "exp_avg_sq";
 
 /** A verified checkpoint, open for reading. Closed by `close` or `using`. */
 export class Checkpoint implements Disposable {
-  readonly #model: SafetensorsFile;
+  readonly #model: SafetensorsFile | AdapterFolder;
   readonly #optimizer: SafetensorsFile;
 
   constructor(
@@ -55,7 +59,7 @@ export class Checkpoint implements Disposable {
     readonly tokenizer: unknown,
     /** The trainer's state as it was handed over. */
     readonly state: Record<string, unknown>,
-    files: { model: SafetensorsFile; optimizer: SafetensorsFile },
+    files: { model: SafetensorsFile | AdapterFolder; optimizer: SafetensorsFile },
   ) {
     this.#model = files.model;
     this.#optimizer = files.optimizer;
@@ -63,10 +67,17 @@ export class Checkpoint implements Disposable {
 
   /** One parameter's weights, row-major in the shape that `parameters(config)` says. */
   weight(name: string): Float32Array<ArrayBuffer> {
-    return this.#model.readFloat32(name);
+    const model = this.#model;
+    return model instanceof AdapterFolder ? model.weight(name) : model.readFloat32(name);
   }
 
-  /** One of AdamW's moments of a parameter, in the parameter's shape. */
+  /** The model that the checkpoint's adapters belong to; undefined where all weights are trained. */
+  get base(): AdapterBase | undefined {
+    const model = this.#model;
+    return model instanceof AdapterFolder ? { path: model.base.path, sha256: model.baseDigest } : undefined;
+  }
+
+  /** One of AdamW's moments of a parameter that is trained, in the parameter's shape. */
   moment(moment: Moment, name: string): Float32Array<ArrayBuffer> {
     return this.#optimizer.readFloat32(`${moment}.${name}`);
   }
@@ -107,7 +118,9 @@ export async function readCheckpoint(path: string, expected?: ModelConfig): Prom
   checkVersion(json, statePath);
   const { step, sha256, state } = validate(stateFileSchema, json, { file: displayPath(statePath) });
   const { config: configFile, model, optimizer, tokenizer: tokenizerFile } = CHECKPOINT_FILES;
-  for (const name of [configFile, tokenizerFile, model, optimizer]) {
+  const hasAdapters = sha256[ADAPTER_FILES.weights] !== undefined;
+  const weightFiles = hasAdapters ? Object.values(ADAPTER_FILES) : [model];
+  for (const name of [configFile, tokenizerFile, ...weightFiles, optimizer]) {
     const file = join(path, name);
     if (await sha256File(file) !== sha256[name]) {
       throw new UserError("is damaged: its checksum is not the one in state.json", {
@@ -116,20 +129,21 @@ export async function readCheckpoint(path: string, expected?: ModelConfig): Prom
       });
     }
   }
-  const config = fromHuggingFaceConfig(await readJson(join(path, configFile)), join(path, configFile));
+  const own = fromHuggingFaceConfig(await readJson(join(path, configFile)), join(path, configFile));
   const tokenizer = await readJson(join(path, tokenizerFile));
-  const files: SafetensorsFile[] = [];
+  const files: (SafetensorsFile | AdapterFolder)[] = [];
+  const open = <F extends SafetensorsFile | AdapterFolder>(file: F): F => {
+    files.push(file);
+    return file;
+  };
   try {
-    const open = (name: string, prefixes: string[]) => {
-      const file = openSafetensors(join(path, name));
-      files.push(file);
-      for (const prefix of prefixes) checkShapes(file, expected ?? config, prefix);
-      return file;
-    };
-    return new Checkpoint(path, step, config, tokenizer, state, {
-      model: open(model, [""]),
-      optimizer: open(optimizer, ["exp_avg.", "exp_avg_sq."]),
-    });
+    const weights = open(hasAdapters ? await openAdapter(path) : openSafetensors(join(path, model)));
+    const lora = weights instanceof AdapterFolder ? weights.config.lora : undefined;
+    const config = lora === undefined ? own : { ...own, lora };
+    const moments = open(openSafetensors(join(path, optimizer)));
+    if (!(weights instanceof AdapterFolder)) checkShapes(weights, expected ?? config, "");
+    for (const prefix of ["exp_avg.", "exp_avg_sq."]) checkShapes(moments, expected ?? config, prefix);
+    return new Checkpoint(path, step, config, tokenizer, state, { model: weights, optimizer: moments });
   } catch (error) {
     for (const file of files) file.close();
     throw error;
@@ -137,13 +151,14 @@ export async function readCheckpoint(path: string, expected?: ModelConfig): Prom
 }
 
 /**
- * Checks that a file holds every parameter of a configuration in its shape.
+ * Checks that a file holds every parameter of a configuration that is trained, in its shape.
  *
  * @param prefix what stands before the parameters' names in the file.
  * @throws UserError with the first tensor that is missing or of another shape.
  */
 export function checkShapes(file: SafetensorsFile, config: ModelConfig, prefix: string): void {
-  for (const { name, shape } of parameters(config)) {
+  for (const { name, shape, frozen } of parameters(config)) {
+    if (frozen) continue;
     const found = file.info(prefix + name).shape;
     if (found.length !== shape.length || found.some((n, i) => n !== shape[i])) {
       throw new UserError(

@@ -4,6 +4,7 @@
  */
 import { join } from "path";
 import { sha256, writeFileSynced, writeFolderAtomic } from "../common/mod.ts";
+import { ADAPTER_FILES, type AdapterBase, BASE_DIGEST, peftTensor, toPeftConfig } from "./adapter_files.ts";
 import { CHECKPOINT_FILES, CHECKPOINT_FORMAT_VERSION, type Moment } from "./checkpoint.ts";
 import { checkpointPath } from "./checkpoint_list.ts";
 import type { ModelConfig } from "./config.ts";
@@ -16,10 +17,12 @@ export interface CheckpointContent {
   /** Optimizer steps done. */
   step: number;
   config: ModelConfig;
-  /** A parameter's weights. */
+  /** Weights of a parameter that is trained. */
   weight: (parameter: Parameter) => TensorData;
   /** One of AdamW's moments of a parameter. */
   moment: (moment: Moment, parameter: Parameter) => TensorData;
+  /** Where adapters are trained, the model that they belong to. */
+  base?: AdapterBase | undefined;
   /** The tokenizer: anything that JSON can hold. */
   tokenizer: unknown;
   /** What else is needed to go on: anything that JSON can hold (NaN and Infinity become null). */
@@ -39,23 +42,31 @@ export async function writeCheckpoint(runDir: string, content: CheckpointContent
 }
 
 async function writeFiles(dir: string, content: CheckpointContent): Promise<void> {
-  const { config, step, state, weight, moment, tokenizer } = content;
+  const { config, step, state, weight, moment, tokenizer, base } = content;
   const files = CHECKPOINT_FILES;
   const digests: Record<string, string> = {};
-  const texts = { [files.config]: toJson(toHuggingFaceConfig(config)), [files.tokenizer]: toJson(tokenizer) };
+  const texts: Record<string, string> = {
+    [files.config]: toJson(toHuggingFaceConfig(config)),
+    [files.tokenizer]: toJson(tokenizer),
+  };
+  if (base !== undefined) texts[ADAPTER_FILES.config] = toJson(toPeftConfig(config.lora!, base.path));
   for (const [name, text] of Object.entries(texts)) {
     await writeFileSynced(join(dir, name), text);
     digests[name] = sha256(text);
   }
+  const trained = parameters(config).filter(({ frozen }) => !frozen);
   const tensors = {
-    [files.model]: parameters(config).map((p) => tensor(p.name, p, weight(p))),
+    ...(base === undefined
+      ? { [files.model]: trained.map((p) => tensor(p.name, p, weight(p))) }
+      : { [ADAPTER_FILES.weights]: trained.map((p) => peftTensor(p, weight(p))) }),
     [files.optimizer]: (["exp_avg", "exp_avg_sq"] as const).flatMap((m) =>
-      parameters(config).map((p) => tensor(`${m}.${p.name}`, p, moment(m, p)))
+      trained.map((p) => tensor(`${m}.${p.name}`, p, moment(m, p)))
     ),
   };
+  // Without the mark `format` Hugging Face's loader refuses a file.
+  const metadata = { format: "pt", ...(base === undefined ? {} : { [BASE_DIGEST]: base.sha256 }) };
   for (const [name, list] of Object.entries(tensors)) {
-    // Without this mark Hugging Face's loader refuses a file.
-    digests[name] = await writeSafetensors(join(dir, name), list, { format: "pt" });
+    digests[name] = await writeSafetensors(join(dir, name), list, metadata);
   }
   const stateFile = { format_version: CHECKPOINT_FORMAT_VERSION, step, sha256: digests, state };
   await writeFileSynced(join(dir, files.state), toJson(stateFile));

@@ -5,6 +5,7 @@
  */
 import { join } from "path";
 import { displayPath, exists, UserError } from "../common/mod.ts";
+import { isAdapterFolder, MergedModel, openAdapter } from "./adapter.ts";
 import { type Checkpoint, CHECKPOINT_FILES, readCheckpoint } from "./checkpoint.ts";
 import { latestCheckpoint } from "./checkpoint_list.ts";
 import type { ModelConfig } from "./config.ts";
@@ -27,17 +28,20 @@ export interface LoadedModel {
   warnings: string[];
 }
 
+/** A model that is open for reading. */
+export type OpenModel = Checkpoint | ModelFolder | MergedModel;
+
 /**
- * Opens a model, to read its parameters one by one.
+ * Opens a model, to read its parameters one by one. Where adapters were trained they are merged on the way.
  *
  * @param path a run's folder (its newest whole checkpoint is taken), a checkpoint's, or a Hugging Face model's (GPT2LMHeadModel
- *   or GPT2Model).
+ *   or GPT2Model) or PEFT's with adapters.
  * @returns the model, and one line for each newer checkpoint that is broken.
  * @throws UserError when there is none, or it is broken.
  */
 export async function openModel(
   path: string,
-): Promise<{ model: Checkpoint | ModelFolder; warnings: string[] }> {
+): Promise<{ model: OpenModel; warnings: string[] }> {
   if (!await exists(path)) {
     throw new UserError("does not exist", {
       file: displayPath(path),
@@ -45,18 +49,27 @@ export async function openModel(
     });
   }
   if (await exists(join(path, CHECKPOINT_FILES.state))) {
-    return { model: await readCheckpoint(path), warnings: [] };
+    return { model: merged(await readCheckpoint(path)), warnings: [] };
   }
   if (await exists(join(path, "checkpoints"))) {
     const { checkpoint, warnings } = await latestCheckpoint(path);
-    if (checkpoint !== undefined) return { model: checkpoint, warnings };
+    if (checkpoint !== undefined) return { model: merged(checkpoint), warnings };
     throw new UserError(["has no whole checkpoint", ...warnings].join("; "), { file: displayPath(path) });
+  }
+  if (await isAdapterFolder(path)) {
+    const adapter = await openAdapter(path);
+    return { model: new MergedModel(adapter, adapter.base.path), warnings: [] };
   }
   if (await isModelFolder(path)) return { model: await openModelFolder(path), warnings: [] };
   throw new UserError("holds no model", {
     file: displayPath(path),
     hint: "expected the folder of a run, a checkpoint, or one with config.json and model.safetensors",
   });
+}
+
+function merged(checkpoint: Checkpoint): OpenModel {
+  const { base } = checkpoint;
+  return base === undefined ? checkpoint : new MergedModel(checkpoint, base.path);
 }
 
 /**

@@ -42,8 +42,9 @@ export interface LeftOut {
 
 /** An open model folder. Closed by `close` or `using`. */
 export class ModelFolder implements Disposable {
-  /** A checkpoint has a step and holds its tokenizer as a value; this has neither. */
+  /** A checkpoint has a step, a state, and its tokenizer as a value; this has none of them. */
   readonly step = undefined;
+  readonly state = undefined;
   readonly tokenizer = undefined;
 
   constructor(

@@ -6,6 +6,7 @@
 import { UserError } from "../common/mod.ts";
 import type { Tokenizer } from "../data/mod.ts";
 import {
+  type AdapterBase,
   discardCheckpointsAfter,
   parameters,
   pruneCheckpoints,
@@ -20,6 +21,8 @@ import type { TrainingState } from "./training_state.ts";
 export interface CheckpointKeeperOptions {
   model: TrainableModel;
   tokenizer: Tokenizer;
+  /** Where adapters are trained, the model that they belong to. */
+  base: AdapterBase | undefined;
   recorder: Recorder;
   /** How many of the newest stay, beside the best. */
   keep: number;
@@ -51,7 +54,7 @@ export class CheckpointKeeper {
 
   /** Writes the checkpoint of a step. A failure is a warning and stands in `failure`. */
   async save(step: number, state: TrainingState): Promise<void> {
-    const { model, tokenizer, recorder, keep, warn } = this.#options;
+    const { model, tokenizer, base, recorder, keep, warn } = this.#options;
     await recorder.flush?.();
     try {
       const { config } = model;
@@ -65,6 +68,7 @@ export class CheckpointKeeper {
         config,
         weight: ({ name }) => data(`value.${name}`),
         moment: (moment, { name }) => data(`${moment}.${name}`),
+        base,
         tokenizer: tokenizer.toJSON(),
         state,
       });
@@ -86,8 +90,9 @@ export class CheckpointKeeper {
 
 /** All tensors of a checkpoint in the order in which they are written. */
 function readings({ store, config }: TrainableModel): Reading[] {
+  const trained = parameters(config).filter(({ frozen }) => !frozen);
   return (["value", "exp_avg", "exp_avg_sq"] as const).flatMap((plane) =>
-    parameters(config).map(({ name, shape }) => ({
+    trained.map(({ name, shape }) => ({
       key: `${plane}.${name}`,
       bytes: 4 * shape.reduce((size, n) => size * n, 1),
       read: () => store.read(name, plane),

@@ -3,12 +3,21 @@
  * meaning and default here; `run_config.ts` reads the files. The section `model` is in `models/`, `data` in `data/`.
  */
 import { z } from "zod";
+import { LORA_TARGETS } from "../models/mod.ts";
 import { SCHEDULES } from "./schedule.ts";
 
 const count = (description: string) => z.int().min(1).describe(description);
 const countOrNone = (description: string) => z.int().min(0).describe(description);
 const fraction = (description: string) => z.number().min(0).lt(1).describe(description);
 const seed = (description: string) => z.int().min(0).max(2 ** 32 - 1).describe(description);
+
+/** The fields of `training.lora`. */
+const loraSchema = z.strictObject({
+  rank: count("rank of the adapters: more can learn more").default(8),
+  alpha: z.number().positive().describe("adapters are multiplied by alpha / rank").default(16),
+  targets: z.array(z.enum(LORA_TARGETS)).min(1).describe("linear layers that get an adapter, by name")
+    .default(["c_attn"]),
+});
 
 /** The fields of the section `training`. A step is an optimizer step. */
 export const trainingSectionSchema = z.strictObject({
@@ -18,6 +27,10 @@ export const trainingSectionSchema = z.strictObject({
   accumulate_grad_batches: count("batches whose gradients are averaged into one step").default(1),
   init_from: z.string().min(1).optional()
     .describe("fine-tuning: folder of the model whose weights, shape and tokenizer training begins with"),
+  lora: loraSchema.optional()
+    .describe(
+      "fine-tuning: train adapters of low rank (rank, alpha, targets) and leave the model's weights as they are",
+    ),
   optimizer: z.enum(["adamw"]).describe("AdamW: Adam with decoupled weight decay").default("adamw"),
   learning_rate: z.number().positive().describe("highest learning rate, reached after the warmup").default(
     1e-3,

@@ -7,16 +7,19 @@ import { join } from "path";
 import { displayPath, UserError, userPath, type YamlFile } from "../common/mod.ts";
 import { type Tokenizer, tokenizerFromJSON, tokenizerInFolder } from "../data/mod.ts";
 import {
-  type Checkpoint,
+  type AdapterBase,
+  MergedModel,
   MODEL_FILES,
   type ModelConfig,
-  type ModelFolder,
+  type OpenModel,
   openModel,
+  openModelFolder,
+  weightsDigest,
 } from "../models/mod.ts";
 
 /** A model that training begins with. Its weights are open until `model` is closed. */
 export interface InitialModel {
-  model: Checkpoint | ModelFolder;
+  model: OpenModel;
   /** Undefined where the model has none that can be read. */
   tokenizer: Tokenizer | undefined;
   /** What the user should know. */
@@ -39,12 +42,31 @@ export async function openInitialModel(path: string): Promise<InitialModel> {
   }
 }
 
-/** The tokenizer of a model: the value in its checkpoint, or the files in its folder. */
-export async function tokenizerOfModel(
-  { path, tokenizer }: Pick<Checkpoint | ModelFolder, "path" | "tokenizer">,
-): Promise<Tokenizer | undefined> {
-  if (tokenizer === undefined || tokenizer === null) return await tokenizerInFolder(path);
-  return tokenizerFromJSON(tokenizer, displayPath(path));
+/**
+ * The tokenizer of a model: the value in its checkpoint, or the files in its folder or, for adapters without, in that of
+ * the model that they belong to.
+ */
+export async function tokenizerOfModel(model: OpenModel): Promise<Tokenizer | undefined> {
+  const { path, tokenizer } = model;
+  if (tokenizer !== undefined && tokenizer !== null) return tokenizerFromJSON(tokenizer, displayPath(path));
+  const own = await tokenizerInFolder(path);
+  return own ?? (model instanceof MergedModel ? await tokenizerInFolder(model.basePath) : undefined);
+}
+
+/**
+ * The model that adapters are to be trained for.
+ *
+ * @throws UserError when it has adapters of its own, which are not part of its weights.
+ */
+export async function adapterBase({ model }: InitialModel): Promise<AdapterBase> {
+  if (model instanceof MergedModel) {
+    throw new UserError("has adapters of its own, so new ones cannot be trained beside it", {
+      file: displayPath(model.path),
+      hint: "merge them first: chatgot export --merge --model-path … --to …, and begin with the result",
+    });
+  }
+  using folder = await openModelFolder(model.path);
+  return { path: folder.path, sha256: weightsDigest(folder) };
 }
 
 /** Fields that a model's weights settle: another value would be another model. */

@@ -5,7 +5,7 @@
 
 import { stringify } from "yaml";
 import { humanCount } from "../common/mod.ts";
-import { type ModelConfig, parameterCount } from "../models/mod.ts";
+import { type ModelConfig, parameterCount, trainedParameterCount } from "../models/mod.ts";
 import type { RunConfig } from "./run_config.ts";
 import type { TrainingState } from "./training_state.ts";
 
@@ -22,6 +22,8 @@ export interface CardContent {
   step: number | undefined;
   run: RunConfig | undefined;
   state: TrainingState | undefined;
+  /** Name of the model that adapters belong to, or were merged into. */
+  base: string | undefined;
 }
 
 /** What each kind of tokenizer is called. */
@@ -34,15 +36,19 @@ const TOKENIZERS: Record<string, string> = {
 
 /** The card's text, Markdown. */
 export function modelCard(content: CardContent): string {
-  const { name, version } = content;
+  const { name, version, config, base } = content;
+  const areAdapters = config.lora !== undefined;
   const front = stringify({
-    library_name: "transformers",
+    library_name: areAdapters ? "peft" : "transformers",
     pipeline_tag: "text-generation",
-    tags: ["gpt2", "chatgot"],
+    tags: ["gpt2", "chatgot", ...(areAdapters ? ["lora"] : [])],
   });
+  const what = areAdapters
+    ? `Adapters (LoRA) for the GPT-2-style language model ${base}`
+    : "A GPT-2-style language model";
   const sections = [model(content), data(content), training(content), losses(content), use(content)];
   return `---\n${front}---\n\n# ${name}\n\n${
-    [`A GPT-2-style language model, exported by ChatGoT ${version}.`, ...sections.filter((s) => s !== "")]
+    [`${what}, exported by ChatGoT ${version}.`, ...sections.filter((s) => s !== "")]
       .join(
         "\n\n",
       )
@@ -52,11 +58,18 @@ export function modelCard(content: CardContent): string {
 const table = (rows: [string, string | number][]) =>
   ["| | |", "| --- | --- |", ...rows.map(([key, value]) => `| ${key} | ${value} |`)].join("\n");
 
-function model({ config, dtypes }: CardContent): string {
-  const count = parameterCount(config);
+function model({ config, dtypes, base }: CardContent): string {
+  const { lora } = config;
+  const [count, trained] = [parameterCount(config), trainedParameterCount(config)];
+  const adapters: [string, string][] = lora === undefined ? [] : [
+    ["trained parameters", `${humanCount(trained)} (${trained})`],
+    ["adapters", `rank ${lora.rank}, alpha ${lora.alpha}, in ${lora.targets.join(", ")}`],
+  ];
+  if (base !== undefined) adapters.push([lora === undefined ? "adapters merged into" : "base model", base]);
   return `## Model\n\n${
     table([
       ["parameters", `${humanCount(count)} (${count}), the head is tied to the token embedding`],
+      ...adapters,
       ["layers, heads, width", `${config.n_layer}, ${config.n_head}, ${config.n_embd}`],
       ["context", `${config.n_positions} tokens`],
       ["vocabulary", config.vocab_size],
@@ -106,7 +119,15 @@ function losses({ state }: CardContent): string {
   return rows.length === 0 ? "" : `## Losses\n\n${table(rows)}`;
 }
 
-function use({ name, tokenizer }: CardContent): string {
+function use({ name, tokenizer, config, base }: CardContent): string {
+  if (config.lora !== undefined) {
+    return `## Use\n\n\`\`\`python
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("${base}"), "${name}")
+\`\`\`\n\n\`\`\`sh\nchatgot generate --model-path ${name}\n\`\`\``;
+  }
   const python = tokenizer === undefined
     ? `from transformers import AutoModelForCausalLM
 

@@ -78,3 +78,32 @@ const number = (n: number) => String(n).padStart(5, "0");
 function bytesOf({ dtype, shape }: TensorToWrite): number {
   return DTYPE_BYTES[dtype] * shape.reduce((product, n) => product * n, 1);
 }
+
+const UNITS: Record<string, number> = {
+  "": 1,
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KIB: 2 ** 10,
+  MIB: 2 ** 20,
+  GIB: 2 ** 30,
+};
+
+/**
+ * Reads a size as Hugging Face writes it: `500MB`, `5GB`, `2GiB`, or a number of bytes.
+ *
+ * @throws UserError when it is none.
+ *
+ * @example
+ * ```ts
+ * import { parseSize } from "./model_files.ts";
+ * parseSize("1.5KB"); // 1500
+ * ```
+ */
+export function parseSize(text: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim()) ?? [];
+  const bytes = Math.floor(Number(digits) * (UNITS[unit?.toUpperCase() ?? ""] ?? NaN));
+  if (bytes >= 1) return bytes;
+  throw new UserError(`expected a size such as 500MB or 5GB, got ${JSON.stringify(text)}`);
+}

@@ -7,21 +7,23 @@ import { displayPath, UserError } from "../common/mod.ts";
 import { type Dataset, prepare, type Tokenizer, tokenizerFromJSON } from "../data/mod.ts";
 import { type Gpu, type GpuOptions, openGpu } from "../gpu/mod.ts";
 import {
+  type AdapterBase,
   type Checkpoint,
   checkpointSteps,
   initialValues,
   latestCheckpoint,
   METRICS_RING,
   type ModelConfig,
-  modelConfig,
   parameterCount,
   parameters,
   TrainableModel,
+  trainedParameterCount,
 } from "../models/mod.ts";
-import { type InitialModel, openInitialModel } from "./initial_model.ts";
+import { adapterBase, type InitialModel, openInitialModel } from "./initial_model.ts";
 import { checkMemory, leastMemory, type TrainingMemory, trainingMemory } from "./memory.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RunConfig } from "./run_config.ts";
+import { modelOf } from "./settled_model.ts";
 import { Trainer, type TrainerOptions } from "./trainer.ts";
 import { initialState, restoreState, type TrainingState } from "./training_state.ts";
 
@@ -45,6 +47,8 @@ export type KernelChoices = { adapter: string } & Required<Pick<GpuOptions, "ope
 export interface TrainingPreview {
   model: ModelConfig;
   parameters: number;
+  /** Those that training changes: all, or the adapters'. */
+  trained_parameters: number;
   dataset: { name: string; folder: string; vocab_size: number; train_tokens: number; val_tokens: number };
   kernelChoices: KernelChoices;
   memory: TrainingMemory;
@@ -67,6 +71,8 @@ export class OpenTraining {
     private checkpoint: Checkpoint | undefined,
     /** What a new run begins with, if not with weights of chance. */
     private initial: InitialModel | undefined,
+    /** Where adapters are trained, the model that they belong to. */
+    private readonly base: AdapterBase | undefined,
     private readonly state: TrainingState,
     /** Steps of the run's checkpoints when they were looked at. */
     private readonly checkpointsSeen: number[],
@@ -88,6 +94,7 @@ export class OpenTraining {
         config,
         dataset,
         model: await this.#makeModel(),
+        base: this.base,
         step,
         state: this.state,
         resumed: checkpoint !== undefined,
@@ -106,13 +113,17 @@ export class OpenTraining {
     const model = new TrainableModel(gpu, preview.model, training);
     await model.warmUp();
     for (const parameter of parameters(preview.model)) {
-      const { name } = parameter;
+      const { name, frozen } = parameter;
       if (checkpoint === undefined) {
-        const values = initial?.model.weight(name) ?? initialValues(parameter, preview.model, training.seed);
+        const isNew = initial === undefined || (preview.model.lora !== undefined && !frozen);
+        const values = isNew
+          ? initialValues(parameter, preview.model, training.seed)
+          : initial!.model.weight(name);
         model.store.write(name, values);
         continue;
       }
       model.store.write(name, checkpoint.weight(name));
+      if (frozen) continue;
       for (const moment of ["exp_avg", "exp_avg_sq"] as const) {
         model.store.write(name, checkpoint.moment(moment, name), moment);
       }
@@ -152,10 +163,15 @@ export class OpenTraining {
  * @throws UserError for everything that is wrong with data, checkpoint, adapter or memory
  */
 export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise<OpenTraining> {
-  const { training, data, model: section } = job.config;
+  const { training, data } = job.config;
   if (training.accumulate_grad_batches >= METRICS_RING) {
     throw new UserError(`training.accumulate_grad_batches must be less than ${METRICS_RING}`, {
       hint: "raise training.batch_size instead",
+    });
+  }
+  if (training.lora !== undefined && training.init_from === undefined) {
+    throw new UserError("training.lora needs a model whose weights stand still", {
+      hint: "give --init-from <folder of a model or run>, or leave training.lora out to train all weights",
     });
   }
   const found = await findCheckpoint(job.resume);
@@ -171,7 +187,10 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
     dataset ??= await prepare(data, {}, tokenizer === undefined ? {} : { tokenizer });
     checkTokenizer(dataset, tokenizer, init_from);
     dataset.checkContext(training.max_seq_length);
-    const model = modelConfig(section, dataset.tokenizer.vocab_size);
+    const model = modelOf(job.config, dataset.tokenizer.vocab_size);
+    const base = training.lora === undefined || initial === undefined
+      ? checkpoint?.base
+      : await adapterBase(initial);
     const state = checkpoint === undefined
       ? initialState(dataset)
       : stateOf(checkpoint, { model, dataset, job });
@@ -183,6 +202,7 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
     const preview: TrainingPreview = {
       model,
       parameters: parameterCount(model),
+      trained_parameters: trainedParameterCount(model),
       dataset: {
         name: dataset.header.name,
         folder: displayPath(dataset.folder),
@@ -195,7 +215,7 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
       step: checkpoint?.step ?? 0,
       warnings: [...found.warnings, ...initial?.warnings ?? [], ...opened.warnings],
     };
-    return new OpenTraining(preview, gpu, dataset, job, checkpoint, initial, state, seen);
+    return new OpenTraining(preview, gpu, dataset, job, checkpoint, initial, base, state, seen);
   } catch (error) {
     checkpoint?.close();
     initial?.model.close();
@@ -251,7 +271,7 @@ function stateOf(
   const state = restoreState(checkpoint.state, dataset, file);
   for (const [key, value] of Object.entries(model)) {
     const found = checkpoint.config[key as keyof ModelConfig];
-    if (found === value) continue;
+    if (JSON.stringify(found) === JSON.stringify(value)) continue;
     throw new UserError(`the checkpoint's ${key} is ${found}, the run's configuration says ${value}`, {
       file,
       hint: "restore the run's config.yaml",

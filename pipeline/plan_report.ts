@@ -1,7 +1,14 @@
 /** What a training would take, known before anything is allocated: memory by purpose, the largest tensors, work a step. */
 
 import { type Gpu, layoutParameters, type Plan } from "../gpu/mod.ts";
-import { type ModelConfig, parameterCount, parameters, parameterSpecs, trainingPlan } from "../models/mod.ts";
+import {
+  type ModelConfig,
+  parameterCount,
+  parameters,
+  parameterSpecs,
+  trainedParameterCount,
+  trainingPlan,
+} from "../models/mod.ts";
 import type { TrainingConfig } from "./config.ts";
 import { availableMemory, checkMemory, leastMemory, type TrainingMemory, trainingMemory } from "./memory.ts";
 
@@ -62,7 +69,7 @@ export function planReport(model: ModelConfig, training: TrainingConfig, gpu: Gp
     max_seq_length,
     accumulate_grad_batches,
     tokens_per_step: batch_size * max_seq_length * accumulate_grad_batches,
-    flops_per_step: plan.flops * accumulate_grad_batches + OPTIMIZER_FLOPS * count,
+    flops_per_step: plan.flops * accumulate_grad_batches + OPTIMIZER_FLOPS * trainedParameterCount(model),
     dispatches: plan.dispatches.length,
     memory,
     largest_tensors: largest(model, plan, gpu),

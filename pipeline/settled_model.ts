@@ -1,8 +1,21 @@
-/** A run's model with nothing open: the vocabulary's size comes from the corpus where the config does not give it. */
+/**
+ * A run's model with nothing open: the vocabulary's size comes from the corpus where the config does not give it, the
+ * adapters from the section `training`.
+ */
 
 import { prepare } from "../data/mod.ts";
 import { type ModelConfig, modelConfig } from "../models/mod.ts";
 import type { RunConfig } from "./run_config.ts";
+
+/**
+ * The model that a run's configuration describes, with the adapters that it trains.
+ *
+ * @param tokenizerSize number of tokens of the data's tokenizer
+ * @throws UserError when the vocabulary's size does not fit it, or is not known.
+ */
+export function modelOf({ model, training: { lora } }: RunConfig, tokenizerSize?: number): ModelConfig {
+  return { ...modelConfig(model, tokenizerSize), ...(lora === undefined ? {} : { lora }) };
+}
 
 /**
  * The model that a run's configuration describes; prepares the corpus when its tokenizer must be known.
@@ -10,7 +23,7 @@ import type { RunConfig } from "./run_config.ts";
  * @throws UserError when the corpus is missing or the vocabulary's size does not fit it.
  */
 export async function settledModel(config: RunConfig): Promise<ModelConfig> {
-  if (config.model.vocab_size !== undefined) return modelConfig(config.model);
+  if (config.model.vocab_size !== undefined) return modelOf(config);
   const { tokenizer } = await prepare(config.data);
-  return modelConfig(config.model, tokenizer.vocab_size);
+  return modelOf(config, tokenizer.vocab_size);
 }

@@ -20,7 +20,7 @@ export interface TrainOptions {
   /** What to train on; the config's section `data` is prepared when left out. */
   data?: Dataset;
   /** Keys of the section `training` of a config, such as `max_steps`; they go before those of the file. */
-  training?: Readonly<Record<string, number | string>>;
+  training?: Readonly<Record<string, number | string | Readonly<Record<string, unknown>>>>;
   /** First part of the name of the run's folder; the config's name when left out. */
   name?: string;
   /** Folder that holds the runs. @default "runs" */

@@ -10,7 +10,7 @@
 import { UserError } from "../common/mod.ts";
 import type { Dataset } from "../data/mod.ts";
 import type { Gpu, KernelTime } from "../gpu/mod.ts";
-import type { StepMetrics, TrainableModel } from "../models/mod.ts";
+import type { AdapterBase, StepMetrics, TrainableModel } from "../models/mod.ts";
 import { CheckpointKeeper } from "./checkpoint_keeper.ts";
 import { findNotFinite, type NotFinite } from "./not_finite.ts";
 import { Probe } from "./probe.ts";
@@ -31,6 +31,8 @@ export interface TrainerOptions {
   dataset: Dataset;
   /** With the weights and moments of `step`. */
   model: TrainableModel;
+  /** Where adapters are trained, the model that they belong to. */
+  base?: AdapterBase | undefined;
   /** Steps done. */
   step: number;
   state: TrainingState;
@@ -86,6 +88,7 @@ export class Trainer {
     this.#keeper = new CheckpointKeeper({
       model,
       tokenizer: dataset.tokenizer,
+      base: options.base,
       recorder,
       keep: keep_checkpoints,
       savedStep: resumed ? options.step : undefined,

@@ -14,10 +14,10 @@ import {
   profileTable,
   summarise,
 } from "../../gpu/mod.ts";
-import { type ModelConfig, modelConfig } from "../../models/mod.ts";
+import type { ModelConfig } from "../../models/mod.ts";
 import { benchmarkGeneration, benchmarkTraining, peakMemoryBytes } from "../benchmark.ts";
 import { resolveRunConfig, type RunConfig } from "../run_config.ts";
-import { settledModel } from "../settled_model.ts";
+import { modelOf, settledModel } from "../settled_model.ts";
 import { addJsonFlag, addSettingFlag, countFlag, numberFlag } from "./flags.ts";
 
 interface BenchmarkFlags {
@@ -105,7 +105,7 @@ type Measure = (
 const measures: Record<What, Measure> = {
   async train(gpu, config, maxSteps, onProfile) {
     const dataset = await prepare(config.data);
-    const model = modelConfig(config.model, dataset.tokenizer.vocab_size);
+    const model = modelOf(config, dataset.tokenizer.vocab_size);
     const { batch_size, max_seq_length, accumulate_grad_batches } = config.training;
     const speed = await benchmarkTraining(gpu, model, config.training, dataset, maxSteps, onProfile);
     return { batch_size, max_seq_length, accumulate_grad_batches, ...speed };

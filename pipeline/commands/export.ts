@@ -2,13 +2,15 @@
 
 import { Command, Option } from "commander";
 import { displayPath, humanCount, userPath } from "../../common/mod.ts";
-import { type ExportedModel, exportModel, parseSize } from "../export_model.ts";
+import { type ExportedModel, exportModel } from "../export_model.ts";
+import { parseSize } from "../model_files.ts";
 import { addJsonFlag } from "./flags.ts";
 
 interface ExportFlags {
   modelPath: string;
   to: string;
   maxShardSize: number;
+  merge?: boolean;
   overwrite?: boolean;
   json?: boolean;
 }
@@ -32,12 +34,17 @@ export function exportCommand(): Command {
       parseSize,
       parseSize(DEFAULT_SHARD),
     )
+    .option(
+      "--merge",
+      "merge the adapters of a run that trained such; left out, they alone are written, for PEFT",
+    )
     .option("--overwrite", "replace what stands in that folder")
     .addHelpText("after", "\nWeights keep their bytes and dtype: what was imported comes out as it went in.");
   return addJsonFlag(command).action(async (flags: ExportFlags) => {
-    const { modelPath, to, maxShardSize, overwrite, json } = flags;
+    const { modelPath, to, maxShardSize, merge, overwrite, json } = flags;
     const report = await exportModel(userPath(modelPath), userPath(to), {
       max_shard_size: maxShardSize,
+      merge: merge === true,
       overwrite: overwrite === true,
     });
     report.warnings.forEach((warning) => console.error(`warning: ${warning}`));

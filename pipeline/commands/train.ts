@@ -167,10 +167,12 @@ function camel(key: string): string {
 
 /** What `--dry-run` shows. */
 function show(preview: TrainingPreview, { config }: TrainingJob, json: boolean): void {
-  const { model, parameters, dataset, kernelChoices, memory, step } = preview;
+  const { model, parameters, trained_parameters, dataset, kernelChoices, memory, step } = preview;
   if (json) {
     const { adapter } = kernelChoices;
-    console.log(JSON.stringify({ config, model, parameters, dataset, adapter, memory, step }));
+    console.log(
+      JSON.stringify({ config, model, parameters, trained_parameters, dataset, adapter, memory, step }),
+    );
   } else {
     console.log(`${toYaml(config)}\n${header(preview, config)}`);
   }

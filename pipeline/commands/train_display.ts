@@ -96,13 +96,13 @@ export class TrainDisplay {
 
 /** What a training is, for people. */
 export function header(preview: TrainingPreview, { training: t, tracking }: RunConfig): string {
-  const { model: m, parameters, dataset, kernelChoices, memory } = preview;
+  const { model: m, parameters, trained_parameters: trained, dataset, kernelChoices, memory } = preview;
   const accumulated = t.accumulate_grad_batches === 1 ? "" : ` × ${t.accumulate_grad_batches} micro-batches`;
   return [
     `config      ${tracking.name}`,
-    `model       ${
-      humanCount(parameters)
-    } parameters: ${m.n_layer} layers, ${m.n_head} heads, ${m.n_embd} wide, ` +
+    `model       ${humanCount(parameters)} parameters${
+      trained === parameters ? "" : `, ${humanCount(trained)} of them trained`
+    }: ${m.n_layer} layers, ${m.n_head} heads, ${m.n_embd} wide, ` +
     `context ${m.n_positions}, vocabulary ${m.vocab_size}`,
     `data        ${dataset.name}: ${humanCount(dataset.train_tokens)} tokens to train on, ${
       humanCount(dataset.val_tokens)
