@@ -31,6 +31,9 @@ export interface PrepareOptions {
   threads?: number;
 }
 
+/** A half-made dataset that was last written to so long ago is nobody's any more. */
+const LEFT_MS = 60 * 60 * 1000;
+
 /** Text of fewer bytes is done before workers would have started. */
 const LITTLE = 4 << 20;
 
@@ -78,6 +81,7 @@ export async function prepare(
   const kept = await openKept(folder, looked.digest, windows);
   if (kept !== undefined) return kept;
 
+  await removeLeftovers(folder);
   const cores = Math.min(4, navigator.hardwareConcurrency);
   const threads = options.threads ?? (looked.bytes < LITTLE ? 0 : cores);
   await writeFolderAtomic(folder, async (temporary) => {
@@ -100,6 +104,19 @@ export async function prepare(
     await checkUnchanged(looked);
   });
   return await openMade(folder, windows);
+}
+
+/** Removes what earlier work on the same folder left behind when it was killed: nothing has been written there for long. */
+async function removeLeftovers(folder: string): Promise<void> {
+  const parent = nodePath.dirname(folder);
+  if (!await exists(parent)) return;
+  for await (const { name } of Deno.readDir(parent)) {
+    if (!name.startsWith(`.${nodePath.basename(folder)}.`) || !name.endsWith(".tmp")) continue;
+    const path = nodePath.join(parent, name);
+    const tokens = nodePath.join(path, DATASET_FILES.tokens);
+    const written = await Deno.stat(tokens).then(({ mtime }) => mtime?.getTime(), () => undefined);
+    if (written !== undefined && Date.now() - written > LEFT_MS) await Deno.remove(path, { recursive: true });
+  }
 }
 
 /** Opens what was just made. Another process that makes the same may at this moment put its own in place of it. */

@@ -130,6 +130,26 @@ Deno.test("several that prepare the same at once all get it", () =>
     assert.deepEqual(left, [nodePath.basename(all[0]!.folder)]);
   }));
 
+Deno.test("what a killed process left behind is removed when it is old", () =>
+  withFolder(async ({ text, processed_dir }) => {
+    const { folder } = await prepare(text, { processed_dir });
+    await Deno.remove(folder, { recursive: true });
+    const leave = async (name: string, age: number) => {
+      const path = nodePath.join(processed_dir, `.${name}.1234abcd.tmp`);
+      await Deno.mkdir(path);
+      await Deno.writeTextFile(nodePath.join(path, "tokens.bin"), "half");
+      const then = new Date(Date.now() - age * 3_600_000);
+      await Deno.utime(nodePath.join(path, "tokens.bin"), then, then);
+    };
+    const name = nodePath.basename(folder);
+    await leave(name, 2);
+    await leave(`${name}2`, 0);
+    await leave("other", 2);
+    await prepare(text, { processed_dir });
+    const left = await Array.fromAsync(Deno.readDir(processed_dir), (entry) => entry.name);
+    assert.deepEqual(left.sort(), [`.${name}2.1234abcd.tmp`, ".other.1234abcd.tmp", name].sort());
+  }));
+
 Deno.test("a folder is its .txt files by path, with blank lines between; others and hidden ones are left out", () =>
   withFolder(async ({ folder, processed_dir }) => {
     const books = nodePath.join(folder, "My Books!");
