@@ -109,7 +109,7 @@ export async function prepare(
 /** Removes what earlier work on the same folder left behind when it was killed: nothing has been written there for long. */
 async function removeLeftovers(folder: string): Promise<void> {
   const parent = nodePath.dirname(folder);
-  if (!await exists(parent)) return;
+  if (!await Deno.stat(parent).then((info) => info.isDirectory, () => false)) return;
   for await (const { name } of Deno.readDir(parent)) {
     if (!name.startsWith(`.${nodePath.basename(folder)}.`) || !name.endsWith(".tmp")) continue;
     const path = nodePath.join(parent, name);
