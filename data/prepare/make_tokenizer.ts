@@ -10,7 +10,7 @@ import type { Progressed, TextStream } from "./text_stream.ts";
 import type { Counts } from "./work.ts";
 
 /** Different words that are counted at once; when there are more, the rarest are forgotten. */
-const MAX_WORDS = 1_000_000;
+const MAX_WORDS = 500_000;
 
 /** Makes the tokenizer `char` or `bpe` that a config asks for. */
 export async function makeTokenizer(

@@ -65,8 +65,11 @@ export function trainBpe(words: ReadonlyMap<string, number>, options: BpeTrainin
 
 /** Words as rows of ids, the counts of all neighbours in them, and which words a pair is in. */
 class WordTable {
-  private readonly rows: Int32Array[] = []; // [words][ids], shorter with every merge
-  private readonly frequencies: number[] = [];
+  /** All rows, one after the other; a row gets shorter with every merge and leaves a gap. */
+  private readonly ids: Int32Array;
+  private readonly starts: Uint32Array; //      [words]
+  private readonly lengths: Uint32Array; //     [words]
+  private readonly frequencies: Float64Array; // [words]
   /** By left * ID_LIMIT + right. */
   private readonly counts = new Map<number, number>();
   /** Words that have, or had, a pair; one may be listed twice. */
@@ -75,17 +78,34 @@ class WordTable {
   private readonly heap = new NumberPairHeap();
 
   constructor(words: ReadonlyMap<string, number>) {
+    this.starts = new Uint32Array(words.size);
+    this.lengths = new Uint32Array(words.size);
+    this.frequencies = new Float64Array(words.size);
+    this.ids = this.rowsOf(words);
+    for (let word = 0; word < words.size; word++) this.addPairs(word);
+    for (const [pair, count] of this.counts) this.heap.push(-count, pair);
+  }
+
+  private rowsOf(words: ReadonlyMap<string, number>): Int32Array {
     const idOf = new Int32Array(256);
     BYTE_ORDER.forEach((byte, id) => idOf[byte] = id);
     const encoder = new TextEncoder();
-    for (const [word, frequency] of words) {
-      const bytes = encoder.encode(word);
-      if (bytes.length < 2) continue;
-      const row = Int32Array.from(bytes, (byte) => idOf[byte]!);
-      this.frequencies.push(frequency);
-      this.addPairs(row, this.rows.push(row) - 1);
+    let ids = new Int32Array(1024);
+    let end = 0;
+    let word = 0;
+    for (const [text, frequency] of words) {
+      const bytes = encoder.encode(text);
+      if (end + bytes.length > ids.length) {
+        const longer = new Int32Array(2 * (end + bytes.length));
+        longer.set(ids);
+        ids = longer;
+      }
+      this.starts[word] = end;
+      this.lengths[word] = bytes.length;
+      this.frequencies[word++] = frequency;
+      for (const byte of bytes) ids[end++] = idOf[byte]!;
     }
-    for (const [pair, count] of this.counts) this.heap.push(-count, pair);
+    return ids;
   }
 
   /** The pair that stands there most often, or undefined if none does so `least` times. */
@@ -104,59 +124,64 @@ class WordTable {
   /** Makes a pair one id, from left to right in every word. */
   merge([left, right]: [number, number], id: number): void {
     const pair = left * ID_LIMIT + right;
-    const words = this.places.get(pair) ?? [];
-    this.places.delete(pair);
     const grown = new Set<number>();
-    for (const word of words) {
-      const row = this.rows[word]!;
-      if (!hasPair(row, left, right)) continue; // listed twice, or gone with another merge
-      this.removePairs(row, word);
-      const shorter = merged(row, left, right, id);
-      this.rows[word] = shorter;
-      this.addPairs(shorter, word, id, grown);
+    for (const word of this.places.get(pair) ?? []) {
+      if (!this.hasPair(word, left, right)) continue; // listed twice, or gone with another merge
+      this.removePairs(word);
+      this.mergeRow(word, left, right, id);
+      this.addPairs(word, id, grown);
     }
-    this.counts.delete(pair);
+    this.places.delete(pair);
     for (const each of grown) this.heap.push(-(this.counts.get(each) ?? 0), each);
   }
 
-  private removePairs(row: Int32Array, word: number): void {
-    const frequency = this.frequencies[word]!;
-    for (let i = 1; i < row.length; i++) {
-      const pair = row[i - 1]! * ID_LIMIT + row[i]!;
-      const left = this.counts.get(pair)! - frequency;
-      if (left === 0) this.counts.delete(pair);
-      else this.counts.set(pair, left);
+  private hasPair(word: number, left: number, right: number): boolean {
+    const { ids } = this;
+    const start = this.starts[word]!;
+    for (let i = start + 1; i < start + this.lengths[word]!; i++) {
+      if (ids[i - 1] === left && ids[i] === right) return true;
+    }
+    return false;
+  }
+
+  private mergeRow(word: number, left: number, right: number, id: number): void {
+    const { ids } = this;
+    const start = this.starts[word]!;
+    const end = start + this.lengths[word]!;
+    let out = start;
+    for (let i = start; i < end; i++) {
+      if (ids[i] === left && i + 1 < end && ids[i + 1] === right) {
+        ids[out++] = id;
+        i++;
+      } else ids[out++] = ids[i]!;
+    }
+    this.lengths[word] = out - start;
+  }
+
+  private removePairs(word: number): void {
+    const { ids, counts } = this;
+    const [start, frequency] = [this.starts[word]!, this.frequencies[word]!];
+    for (let i = start + 1; i < start + this.lengths[word]!; i++) {
+      const pair = ids[i - 1]! * ID_LIMIT + ids[i]!;
+      const rest = counts.get(pair)! - frequency;
+      if (rest === 0) counts.delete(pair);
+      else counts.set(pair, rest);
     }
   }
 
   /** Counts a word's pairs, and lists the word for them: for all, or for those that have a new id. */
-  private addPairs(row: Int32Array, word: number, newId?: number, grown?: Set<number>): void {
-    const frequency = this.frequencies[word]!;
-    for (let i = 1; i < row.length; i++) {
-      const pair = row[i - 1]! * ID_LIMIT + row[i]!;
-      this.counts.set(pair, (this.counts.get(pair) ?? 0) + frequency);
-      if (newId !== undefined && row[i - 1] !== newId && row[i] !== newId) continue;
+  private addPairs(word: number, newId?: number, grown?: Set<number>): void {
+    const { ids, counts, places } = this;
+    const [start, frequency] = [this.starts[word]!, this.frequencies[word]!];
+    for (let i = start + 1; i < start + this.lengths[word]!; i++) {
+      const [left, right] = [ids[i - 1]!, ids[i]!];
+      const pair = left * ID_LIMIT + right;
+      counts.set(pair, (counts.get(pair) ?? 0) + frequency);
+      if (newId !== undefined && left !== newId && right !== newId) continue;
       grown?.add(pair);
-      const places = this.places.get(pair);
-      if (places === undefined) this.places.set(pair, [word]);
-      else if (places[places.length - 1] !== word) places.push(word);
+      const listed = places.get(pair);
+      if (listed === undefined) places.set(pair, [word]);
+      else if (listed[listed.length - 1] !== word) listed.push(word);
     }
   }
-}
-
-function hasPair(row: Int32Array, left: number, right: number): boolean {
-  for (let i = 1; i < row.length; i++) if (row[i - 1] === left && row[i] === right) return true;
-  return false;
-}
-
-function merged(row: Int32Array, left: number, right: number, id: number): Int32Array {
-  const out = new Int32Array(row.length);
-  let count = 0;
-  for (let i = 0; i < row.length; i++) {
-    if (row[i] === left && row[i + 1] === right) {
-      out[count++] = id;
-      i++;
-    } else out[count++] = row[i]!;
-  }
-  return out.slice(0, count);
 }
