@@ -23,13 +23,18 @@ export async function* fileBytes(
   file: string | URL,
   onRead: (bytes: number) => void = () => {},
 ): AsyncGenerator<Uint8Array> {
-  const isPacked = /\.gz$/i.test(typeof file === "string" ? file : file.pathname);
   const source = createReadStream(file, { highWaterMark: READ_BYTES });
-  source.on("data", (piece) => onRead(piece.length));
-  const stream = isPacked ? source.pipe(createGunzip({ chunkSize: READ_BYTES })) : source;
+  const gunzip = isPacked(file) ? createGunzip({ chunkSize: READ_BYTES }) : undefined;
+  const stream = gunzip === undefined ? source : source.pipe(gunzip);
   source.on("error", (error) => stream.destroy(error)); // a pipe does not pass errors on
+  let told = 0;
   try {
-    for await (const piece of stream) yield piece as Uint8Array;
+    for await (const piece of stream) {
+      const read = source.bytesRead;
+      onRead(read - told);
+      told = read;
+      yield piece as Uint8Array;
+    }
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     if (code.startsWith("Z_")) {
@@ -44,6 +49,10 @@ export async function* fileBytes(
     source.destroy();
     stream.destroy();
   }
+}
+
+function isPacked(file: string | URL): boolean {
+  return /\.gz$/i.test(typeof file === "string" ? file : file.pathname);
 }
 
 /** Bytes that begin and end where a line does. */
