@@ -49,7 +49,7 @@ Deno.test("the bundled program trains, without its sources, and its doctor carri
         ["run", "--allow-all", "--no-config", "chatgot.js", ...args],
         dir,
       );
-      assert.equal(code, 0, err);
+      assert.equal(code, 0, out + err);
       return JSON.parse(out);
     };
     const trained = await run("train", "--config-path", "tiny.yaml", "--max-steps=2", "--json");
