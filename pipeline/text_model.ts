@@ -5,10 +5,11 @@
 
 import { dirname, join } from "path";
 import { displayPath, exists, type Setting, UserError, userPath } from "../common/mod.ts";
-import { type Tokenizer, tokenizerFromJSON, tokenizerInFolder } from "../data/mod.ts";
+import { type Tokenizer, tokenizerFromJSON } from "../data/mod.ts";
 import { ensureAdapter, type Gpu, openGpu, type ParameterStore } from "../gpu/mod.ts";
-import { Generator, type LoadedModel, loadModel, loadWeights } from "../models/mod.ts";
+import { Generator, type LoadedModel, loadWeights, openModel } from "../models/mod.ts";
 import { generateText, type TextOptions } from "./generate_text.ts";
+import { tokenizerOfModel } from "./initial_model.ts";
 import { resolveRunConfig, type RunConfig } from "./run_config.ts";
 
 /** A model as it was found in a folder. */
@@ -34,13 +35,21 @@ export async function findModel(
   overrides: { set?: readonly Setting[]; flags?: Record<string, unknown> } = {},
 ): Promise<FoundModel> {
   const folder = userPath(path);
-  const loaded = await loadModel(folder);
-  // The tokenizer of a checkpoint stands in it as a value, that of a Hugging Face model in files of its own.
-  loaded.tokenizer ??= (await tokenizerInFolder(loaded.path))?.toJSON();
+  const { model, warnings } = await openModel(folder);
+  using open = model;
+  const tokenizer = await tokenizerOfModel(open);
+  const loaded: LoadedModel = {
+    path: open.path,
+    config: open.config,
+    weights: open.weights(),
+    tokenizer: tokenizer?.toJSON(),
+    step: open.step,
+    warnings,
+  };
   const run = [folder, dirname(dirname(loaded.path))].map((dir) => join(dir, "config.yaml"));
   const own = await exists(run[0]!) ? run[0] : await exists(run[1]!) ? run[1] : undefined;
   const config = await resolveRunConfig({ configPath: own, settled: true, ...overrides });
-  return { loaded, tokenizer: tokenizerOf(loaded), config, isOfRun: own !== undefined };
+  return { loaded, tokenizer, config, isOfRun: own !== undefined };
 }
 
 function tokenizerOf({ tokenizer, path }: LoadedModel): Tokenizer | undefined {

@@ -256,3 +256,26 @@ Deno.test("a folder that holds something is not written over unless told so", ()
     await chatgot("import", ...args, "--overwrite");
     assert.deepEqual(await namesIn(join(dir, "model")), ["config.json", "model.safetensors"]);
   }));
+
+Deno.test("an imported model writes, and is evaluated over all that it can see", () =>
+  inTempDir(async (dir) => {
+    await writeFolder(join(dir, "from"), { dtype: "BF16", shards: 7, extras: true });
+    const tokenizer = CharTokenizer.fromTexts(["0123456789"]); // 11 tokens, as the model has
+    await Deno.writeTextFile(join(dir, "from", "chatgot_tokenizer.json"), JSON.stringify(tokenizer.toJSON()));
+    await chatgot("import", "--from", join(dir, "from"), "--to", join(dir, "model"));
+    const model = ["--model-path", join(dir, "model")];
+    const { samples } = await chatgot("generate", ...model, "--prompt", "12", "--max-new-tokens", "9");
+    assert.match(samples[0].text, /^[0-9\uFFFD]{9}$/);
+    await Deno.writeTextFile(join(dir, "text.txt"), "3141592653589793238462643");
+    const found = await chatgot("evaluate", ...model, "--file", join(dir, "text.txt"), "--stride", "2");
+    assert.deepEqual([found.max_seq_length, found.stride, found.tokens], [ODD_MODEL.n_positions, 2, 24]);
+    assert.ok(Math.abs(found.bits_per_byte - found.loss / Math.LN2) < 1e-9, "a byte a character");
+    const again = await chatgot(
+      "evaluate",
+      "--model-path",
+      join(dir, "from"),
+      "--file",
+      join(dir, "text.txt"),
+    );
+    assert.equal(again.max_seq_length, ODD_MODEL.n_positions);
+  }));
