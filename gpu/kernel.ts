@@ -36,7 +36,7 @@ export class KernelCache {
     this.#gpu = gpu;
   }
 
-  /** Makes the pipeline (if new) and the bind group of a kernel. Throws with the kernel's label when WGSL is invalid. */
+  /** Makes the pipeline (if new) and the bind group of a kernel. Invalid WGSL shows at the next `gpu.check()`, with the label. */
   prepare(
     spec: {
       label: string;
