@@ -4,13 +4,13 @@ import type { DataConfig } from "../config.ts";
 import { CharTokenizer } from "../tokenizers/char.ts";
 import { tokenizerFromJSON } from "../tokenizers/load.ts";
 import { END_OF_TEXT, type Tokenizer } from "../tokenizers/tokenizer.ts";
-import { trainBpe } from "../tokenizers/train_bpe.ts";
-import { Pool } from "./pool.ts";
+import type { Piece } from "./pieces.ts";
+import { Pool, trainInThread } from "./pool.ts";
 import type { Progressed, TextStream } from "./text_stream.ts";
 import type { Counts } from "./work.ts";
 
 /** Different words that are counted at once; when there are more, the rarest are forgotten. */
-const MAX_WORDS = 500_000;
+const MAX_WORDS = 250_000;
 
 /** Makes the tokenizer `char` or `bpe` that a config asks for. */
 export async function makeTokenizer(
@@ -27,10 +27,21 @@ export async function makeTokenizer(
     const counts = await summed(pool.map(all));
     return CharTokenizer.fromCounts(counts, { min_frequency, max_vocab_size: max_vocab_size ?? Infinity });
   }
-  using pool = new Pool<"words">({ kind: "words", split_pattern }, threads);
-  const words = await summed(pool.map(all), MAX_WORDS);
-  const tokenizer = JSON.parse(JSON.stringify(trainBpe(words, { vocab_size, min_frequency, split_pattern })));
+  const words = await countWords(all, split_pattern, threads); // its threads are gone before training begins
+  const tokenizer = await trainInThread(
+    { words, options: { vocab_size, min_frequency, split_pattern } },
+    threads,
+  );
   return tokenizerFromJSON({ kind: "bpe", tokenizer });
+}
+
+async function countWords(
+  all: AsyncIterable<Piece>,
+  split_pattern: DataConfig["split_pattern"],
+  threads: number,
+): Promise<Map<string, number>> {
+  using pool = new Pool<"words">({ kind: "words", split_pattern }, threads);
+  return await summed(pool.map(all), MAX_WORDS);
 }
 
 /**

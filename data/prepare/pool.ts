@@ -1,7 +1,9 @@
 /** Work on pieces in several threads, with results in the order of the pieces and few of them in memory at once. */
 
 import type { Piece } from "./pieces.ts";
-import { type Results, type Tasks, workOf } from "./work.ts";
+import { trainBpe } from "../tokenizers/train_bpe.ts";
+import type { ByteLevelJson } from "../tokenizers/write_tokenizer_json.ts";
+import { type Results, type Tasks, type Training, workOf } from "./work.ts";
 
 /** Threads that do one task. With none it is done right here. */
 export class Pool<K extends keyof Tasks> {
@@ -42,9 +44,32 @@ export class Pool<K extends keyof Tasks> {
   }
 }
 
+/** A thread that runs `prepare_worker.ts`. */
+function startWorker(): Worker {
+  return new Worker(new URL("./prepare_worker.ts", import.meta.url), { type: "module" });
+}
+
+/** Trains a BPE in a thread of its own, whose memory is free again when it is done; without threads right here. */
+export async function trainInThread(training: Training, threads: number): Promise<ByteLevelJson> {
+  if (threads === 0) return trainBpe(training.words, training.options);
+  const worker = startWorker();
+  try {
+    return await new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }: MessageEvent<ByteLevelJson>) => resolve(data);
+      worker.onerror = (event) => {
+        event.preventDefault();
+        reject(new Error(`the worker that trains a BPE failed: ${event.message}`));
+      };
+      worker.postMessage(training);
+    });
+  } finally {
+    worker.terminate();
+  }
+}
+
 /** A worker that answers in the order it was asked. */
 class Thread<K extends keyof Tasks> {
-  private readonly worker = new Worker(new URL("./prepare_worker.ts", import.meta.url), { type: "module" });
+  private readonly worker = startWorker();
   private readonly waiting: { resolve: (result: Results[K]) => void; reject: (error: Error) => void }[] = [];
   private failure: Error | undefined;
 

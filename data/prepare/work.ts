@@ -4,6 +4,7 @@ import { CharacterCounts } from "../tokenizers/char.ts";
 import { tokenizerFromJSON } from "../tokenizers/load.ts";
 import { SPLIT_PATTERNS, Splitter } from "../tokenizers/split.ts";
 import type { TokenizerJSON } from "../tokenizers/tokenizer.ts";
+import type { BpeTraining } from "../tokenizers/train_bpe.ts";
 import type { TokenArray } from "../file_tokens.ts";
 import type { Piece } from "./pieces.ts";
 
@@ -15,6 +16,12 @@ export interface Tasks {
   words: { kind: "words"; split_pattern: keyof typeof SPLIT_PATTERNS };
   /** Count characters, by code point. */
   characters: { kind: "characters" };
+}
+
+/** A BPE to train, as it is sent to a worker. */
+export interface Training {
+  words: ReadonlyMap<string, number>;
+  options: BpeTraining;
 }
 
 /** A piece as token ids, with its length in Unicode characters and in bytes of UTF-8. */
