@@ -17,6 +17,10 @@ const step = z.looseObject({ type: z.string() });
 /** Ids above this would make tables larger than any vocabulary is. */
 const MAX_ID = 2 ** 22;
 
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 const TokenizerFile = z.looseObject({
   added_tokens: z.array(z.looseObject({
     id: z.int().min(0).max(MAX_ID),
@@ -27,8 +31,9 @@ const TokenizerFile = z.looseObject({
   pre_tokenizer: step.nullish(),
   model: z.looseObject({
     type: z.string().optional(),
-    vocab: z.record(z.string(), z.int().min(0).max(MAX_ID)),
-    merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
+    // Large, so they are not copied by the schema; `bpeTables` looks at each entry.
+    vocab: z.custom<Record<string, unknown>>(isObject, "expected a section of tokens and their ids"),
+    merges: z.custom<unknown[]>(Array.isArray, "expected a list of merges"),
     unk_token: z.string().nullish(),
     dropout: z.number().nullish(),
     continuing_subword_prefix: z.string().nullish(),
@@ -73,14 +78,16 @@ export function readTokenizerJson(
     special,
   }));
   const tables = bpeTables(model, new Set(added.map(({ name }) => name)), fault);
-  const unknownId = model.unk_token == null ? undefined : model.vocab[model.unk_token];
+  const unknownId = model.unk_token == null
+    ? undefined
+    : Object.getOwnPropertyDescriptor(model.vocab, model.unk_token)?.value;
   return new ByteLevelBpe({
     kind: toJSON().kind,
     ...tables,
     ...preTokenizer(saved, fault),
     added,
     ignore_merges: model.ignore_merges ?? false,
-    ...(unknownId === undefined ? {} : { unknownId }),
+    ...(typeof unknownId === "number" ? { unknownId } : {}),
     ...(saved.normalizer == null ? {} : { normalize: normalizer(saved.normalizer, fault) }),
     toJSON,
   });
@@ -94,7 +101,13 @@ function bpeTables(
   addedNames: ReadonlySet<string>,
   fault: Fault,
 ): Pick<BpeTables, "tokens" | "ranks" | "results"> {
-  const entries = Object.entries(model.vocab);
+  const entries = Object.entries(model.vocab).map(([name, id]): [string, number] => {
+    if (Number.isInteger(id) && (id as number) >= 0 && (id as number) <= MAX_ID) return [name, id as number];
+    throw fault(
+      `model.vocab.${name}: expected a whole number from 0 to ${MAX_ID}, got ${show(id)}`,
+      "restore the file",
+    );
+  });
   if (entries.length === 0) throw fault("model.vocab is empty", "the file may be cut off; restore it");
   const size = entries.reduce((most, [, id]) => Math.max(most, id + 1), 0);
   const tokens: (string | undefined)[] = new Array(size).fill(undefined);
@@ -121,8 +134,9 @@ function bpeTables(
   const ranks = new Map<number, number>();
   const results = new Int32Array(model.merges.length);
   model.merges.forEach((merge, rank) => {
-    const [left, right, ...more] = typeof merge === "string" ? merge.split(" ") : merge;
-    if (left === undefined || right === undefined || more.length > 0) {
+    const pair: unknown[] = typeof merge === "string" ? merge.split(" ") : Array.isArray(merge) ? merge : [];
+    const [left, right] = pair;
+    if (typeof left !== "string" || typeof right !== "string" || pair.length !== 2) {
       throw fault(
         `model.merges[${rank}]: expected two tokens with a space between, got ${show(merge)}`,
         "restore the file",
