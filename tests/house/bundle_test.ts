@@ -20,7 +20,11 @@ function workerEntries(): string[] {
 }
 
 async function deno(args: string[], cwd: string): Promise<{ code: number; out: string; err: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd }).output();
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args,
+    cwd,
+    env: { INIT_CWD: cwd },
+  }).output();
   return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
 }
 
