@@ -41,16 +41,17 @@ export interface TrainingMemory {
 /**
  * The memory that a training takes on an adapter. Allocates nothing.
  *
+ * @param step the plan of a micro-batch, if it is known already
  * @throws UserError when a tensor is larger than the adapter's largest buffer.
  */
 export function trainingMemory(
   model: ModelConfig,
   training: TrainingConfig,
   target: PlanTarget,
+  step: Plan = trainingPlan(model, training, target),
 ): TrainingMemory {
   const layout = layoutParameters(parameterSpecs(model), target);
   const { batch_size: B, max_seq_length: T } = training;
-  const step = trainingPlan(model, training, target);
   const { one, chunk } = generationPlans(model, target);
   const evaluation = plan(evaluationGraph(model, { B, T, ring: 256 }), target, layout);
   const parts = {

@@ -8,5 +8,8 @@ export * from "./run_config.ts";
 export * from "./schedule.ts";
 export { type OpenTraining, openTraining, type TrainingJob, type TrainingPreview } from "./open_training.ts";
 export { type TrainedRun, type TrainOptions, trainWith } from "./train.ts";
+export { beginRun } from "./resume.ts";
+export { type PlanReport, planReport } from "./plan_report.ts";
+export { TrainSession, type TrainSessionOptions } from "./train_session.ts";
 export type { TrainingProgress, TrainingResult } from "./training_result.ts";
 export { findModel, type FoundModel, generate, TextModel } from "./text_model.ts";

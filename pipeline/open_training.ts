@@ -18,9 +18,11 @@ import {
   parameters,
   TrainableModel,
   trainedParameterCount,
+  trainingPlan,
 } from "../models/mod.ts";
 import { adapterBase, type InitialModel, openInitialModel } from "./initial_model.ts";
 import { checkMemory, leastMemory, type TrainingMemory, trainingMemory } from "./memory.ts";
+import { flopsPerStep } from "./plan_report.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RunConfig } from "./run_config.ts";
 import { modelOf } from "./settled_model.ts";
@@ -36,6 +38,8 @@ export interface TrainingJob {
   extended?: boolean;
   /** What a run chose for its kernels when it began, so that it goes on bit-identically. */
   kernelChoices?: KernelChoices;
+  /** Step after which training ends early, saved and `interrupted`; the schedule is that of all steps. @default never */
+  pauseAt?: number;
   /** Whether to time the kernels of a step when training is over. */
   profile?: boolean;
 }
@@ -52,6 +56,8 @@ export interface TrainingPreview {
   dataset: { name: string; folder: string; vocab_size: number; train_tokens: number; val_tokens: number };
   kernelChoices: KernelChoices;
   memory: TrainingMemory;
+  /** Floating-point operations of an optimizer step. */
+  flops_per_step: number;
   /** Steps done by the run that goes on, 0 for a new one. */
   step: number;
   /** What the user should know: broken checkpoints, another adapter than the run's. */
@@ -97,6 +103,7 @@ export class OpenTraining {
         base: this.base,
         step,
         state: this.state,
+        pauseAt: this.job.pauseAt,
         resumed: checkpoint !== undefined,
       });
     } catch (error) {
@@ -197,7 +204,8 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
     const opened = await openPinned(job.kernelChoices);
     gpu = opened.gpu;
     checkMemory({ total: leastMemory(model, training) }, gpu); // planning something absurd would itself take for ever
-    const memory = trainingMemory(model, training, gpu);
+    const step = trainingPlan(model, training, gpu);
+    const memory = trainingMemory(model, training, gpu, step);
     checkMemory(memory, gpu);
     const preview: TrainingPreview = {
       model,
@@ -212,6 +220,7 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
       },
       kernelChoices: { adapter: gpu.adapter.name, operands: gpu.operands, profile: gpu.profile },
       memory,
+      flops_per_step: flopsPerStep(model, training, step),
       step: checkpoint?.step ?? 0,
       warnings: [...found.warnings, ...initial?.warnings ?? [], ...opened.warnings],
     };

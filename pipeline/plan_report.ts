@@ -59,7 +59,7 @@ export function planReport(model: ModelConfig, training: TrainingConfig, gpu: Gp
   // Only what no machine has is refused here, since planning it would itself take for ever; the rest is reported.
   checkMemory({ total: leastMemory(model, training) }, { profile: "gpu" });
   const plan = trainingPlan(model, training, gpu);
-  const memory = trainingMemory(model, training, gpu);
+  const memory = trainingMemory(model, training, gpu, plan);
   const count = parameterCount(model);
   const available = gpu.profile === "gpu" ? undefined : availableMemory();
   return {
@@ -69,7 +69,7 @@ export function planReport(model: ModelConfig, training: TrainingConfig, gpu: Gp
     max_seq_length,
     accumulate_grad_batches,
     tokens_per_step: batch_size * max_seq_length * accumulate_grad_batches,
-    flops_per_step: plan.flops * accumulate_grad_batches + OPTIMIZER_FLOPS * trainedParameterCount(model),
+    flops_per_step: flopsPerStep(model, training, plan),
     dispatches: plan.dispatches.length,
     memory,
     largest_tensors: largest(model, plan, gpu),
@@ -78,6 +78,15 @@ export function planReport(model: ModelConfig, training: TrainingConfig, gpu: Gp
     available_bytes: available ?? null,
     fits: available === undefined ? null : memory.total <= available,
   };
+}
+
+/**
+ * Floating-point operations of an optimizer step: of all its kernels, each counted as its room says.
+ *
+ * @param plan of one of the step's micro-batches
+ */
+export function flopsPerStep(model: ModelConfig, training: TrainingConfig, plan: Plan): number {
+  return plan.flops * training.accumulate_grad_batches + OPTIMIZER_FLOPS * trainedParameterCount(model);
 }
 
 function largest(model: ModelConfig, { blocks }: Plan, gpu: Gpu): LargeTensor[] {

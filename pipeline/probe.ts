@@ -19,31 +19,51 @@ export interface ProbeOptions {
   onProgress: (doing: string) => void;
 }
 
+/** How well a model predicts the validation split. */
+export interface ValidationLoss {
+  /** Mean, in nats per token. */
+  val_loss: number;
+  /** The same in bits, over the targets' UTF-8 bytes: comparable between tokenizers. */
+  val_bits_per_byte: number;
+}
+
 /** Asks a model in training. */
 export class Probe {
   readonly #o: ProbeOptions;
   /** Made at the first text and kept. */
   #generator: Generator | undefined;
+  /** UTF-8 bytes that each token stands for, `[vocab_size]`. */
+  #byteLengths: Uint32Array | undefined;
 
   constructor(options: ProbeOptions) {
     this.#o = options;
   }
 
-  /**
-   * Mean loss in nats per token, over some evenly chosen batches of the validation split or all of it; undefined when a stop
-   * came first.
-   */
-  async validationLoss(batches?: number): Promise<number | undefined> {
+  /** Mean loss over some evenly chosen batches of the validation split, or all of it; undefined when a stop came first. */
+  async validationLoss(batches?: number): Promise<ValidationLoss | undefined> {
     const { dataset, model, config, isStopped, onProgress } = this.#o;
     const { batch_size, max_seq_length } = config.training;
     const windows = { split: "val" as const, batch_size, max_seq_length };
     const chosen = batches === undefined ? windows : { ...windows, batches };
     const total = evaluationBatchCount(dataset, chosen);
-    const { loss } = await model.evaluate(
-      until(isStopped, evaluationBatches(dataset, chosen)),
+    let bytes = 0;
+    const { loss, tokens } = await model.evaluate(
+      until(isStopped, evaluationBatches(dataset, chosen), ({ targets }) => bytes += this.#bytesOf(targets)),
       (done) => onProgress(`evaluation ${done}/${total}`),
     );
-    return isStopped() ? undefined : loss;
+    return isStopped() ? undefined : { val_loss: loss, val_bits_per_byte: loss / Math.LN2 * tokens / bytes };
+  }
+
+  /** UTF-8 bytes that targets stand for. */
+  #bytesOf(targets: Uint32Array): number {
+    const { tokenizer } = this.#o.dataset;
+    this.#byteLengths ??= Uint32Array.from(
+      { length: tokenizer.vocab_size },
+      (_, id) => tokenizer.byteLength(id),
+    );
+    let bytes = 0;
+    for (const id of targets) bytes += this.#byteLengths[id] ?? 0; // an ignored target is no token
+    return bytes;
   }
 
   /**
@@ -70,9 +90,14 @@ export class Probe {
   }
 }
 
-function* until<T>(isStopped: () => boolean, items: Iterable<T>): IterableIterator<T> {
+function* until<T>(
+  isStopped: () => boolean,
+  items: Iterable<T>,
+  onItem: (item: T) => void,
+): IterableIterator<T> {
   for (const item of items) {
     if (isStopped()) return;
+    onItem(item);
     yield item;
   }
 }

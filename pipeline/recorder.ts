@@ -39,6 +39,10 @@ export interface RunDescription {
   adapter: string;
   /** What was chosen for kernels; a resumed run uses the same. */
   kernel_choices: Record<string, unknown>;
+  /** The model's parameters. */
+  parameters?: number;
+  /** Floating-point operations that training takes for each token. */
+  flops_per_token?: number;
 }
 
 /** Where runs are kept: begins them, goes on with them and finds them. The run tracker of `experiments/` is one. */

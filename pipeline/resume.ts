@@ -106,10 +106,11 @@ function choicesOf(
 export async function beginRun(
   runs: RunStore,
   { config, resume, extended }: TrainingJob,
-  { kernelChoices: { adapter, ...kernel_choices }, step }: TrainingPreview,
+  { kernelChoices: { adapter, ...kernel_choices }, step, parameters, flops_per_step }: TrainingPreview,
   warn: (line: string) => void,
 ): Promise<Recorder> {
   if (resume === undefined) {
+    const { batch_size, max_seq_length, accumulate_grad_batches } = config.training;
     return await runs.createRun({
       runs_dir: userPath(config.tracking.runs_dir),
       config_name: config.tracking.name,
@@ -117,6 +118,8 @@ export async function beginRun(
       seed: config.training.seed,
       adapter,
       kernel_choices,
+      parameters,
+      flops_per_token: flops_per_step / (batch_size * max_seq_length * accumulate_grad_batches),
     }, { warn });
   }
   const recorder = await runs.resumeRun(resume, step, { warn });

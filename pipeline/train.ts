@@ -27,6 +27,8 @@ export interface TrainOptions {
   runs_dir?: string;
   /** Folder or name of a run to go on with, or `auto` for the latest of this config (a new one if there is none). */
   resume?: string;
+  /** Step after which training ends early, saved, so that `resume` goes on; the schedule is that of all steps. */
+  pause_at?: number;
   /** Ends training after the running step, with its state saved. */
   signal?: AbortSignal;
   /** Gets how training stands, about twice a second. */
@@ -98,11 +100,12 @@ async function jobOf(options: TrainOptions, runs: RunStore): Promise<TrainingJob
     "data.corpus": options.data?.header.name,
   };
   const config = await resolveRunConfig({ configPath: options.model, flags });
-  if (options.resume === undefined) return { config };
+  const pause = options.pause_at === undefined ? {} : { pauseAt: options.pause_at };
+  if (options.resume === undefined) return { config, ...pause };
   const { runs_dir, name } = config.tracking;
   const dir = await findRun(options.resume, runs, { runsDir: userPath(runs_dir), configName: name });
-  if (dir === undefined) return { config };
+  if (dir === undefined) return { config, ...pause };
   const { job, completed } = await runToResume(dir, runs, { flags });
-  if (completed === undefined) return job;
+  if (completed === undefined) return { ...job, ...pause };
   throw new UserError("the run has come to its end", { hint: "give training.max_steps a larger number" });
 }

@@ -38,6 +38,8 @@ export interface TrainerOptions {
   state: TrainingState;
   /** Whether weights and state come from a checkpoint. */
   resumed: boolean;
+  /** Step after which training ends early, saved and `interrupted`; the schedule is that of all steps. @default never */
+  pauseAt?: number | undefined;
   recorder: Recorder;
   /** Not 0 asks for an end after the running step; may be shared with another thread. */
   stop: Int32Array;
@@ -124,7 +126,7 @@ export class Trainer {
   async #train(): Promise<TrainingResult> {
     await this.#keeper.begin();
     await this.#pause(); // a run that was stopped may have left something undone
-    while (!this.#isOver && !this.#isStopped) {
+    while (!this.#isOver && !this.#isStopped && !this.#isPaused) {
       await this.#runner.advance(this.#step, this.#nextPause(), () => this.#isStopped);
       if (!this.#isStopped) await this.#pause();
     }
@@ -143,6 +145,10 @@ export class Trainer {
     return Atomics.load(this.#o.stop, 0) !== 0;
   }
 
+  get #isPaused(): boolean {
+    return this.#step >= (this.#o.pauseAt ?? Infinity);
+  }
+
   get #isOver(): boolean {
     return this.#step >= this.#o.config.training.max_steps || this.#state.early_stopped;
   }
@@ -152,7 +158,8 @@ export class Trainer {
     const { max_steps, eval_interval, sample_interval, checkpoint_interval } = this.#o.config.training;
     const nextOf = (interval: number) =>
       interval === 0 ? max_steps : (Math.floor(this.#step / interval) + 1) * interval;
-    return Math.min(max_steps, ...[eval_interval, sample_interval, checkpoint_interval].map(nextOf));
+    const { pauseAt = Infinity } = this.#o;
+    return Math.min(max_steps, pauseAt, ...[eval_interval, sample_interval, checkpoint_interval].map(nextOf));
   }
 
   /** Takes in the results of steps, in order. */
@@ -215,11 +222,11 @@ export class Trainer {
   async #evaluate(): Promise<boolean> {
     const { eval_batches, early_stopping_patience: patience } = this.#o.config.training;
     const state = this.#state;
-    const val_loss = await this.#probe.validationLoss(eval_batches);
-    if (val_loss === undefined) return false;
-    state.evaluated = this.#step;
-    state.val_loss = val_loss;
-    this.#o.recorder.metrics({ step: this.#step, tokens: this.#step * this.#tokensPerStep, val_loss });
+    const found = await this.#probe.validationLoss(eval_batches);
+    if (found === undefined) return false;
+    const { val_loss } = found;
+    Object.assign(state, { ...found, evaluated: this.#step });
+    this.#o.recorder.metrics({ step: this.#step, tokens: this.#step * this.#tokensPerStep, ...found });
     const isBest = Number.isFinite(val_loss) && (state.best === null || val_loss < state.best.val_loss);
     if (isBest) state.best = { step: this.#step, val_loss };
     state.worse = isBest ? 0 : state.worse + 1;
@@ -241,12 +248,12 @@ export class Trainer {
   /** The end: loss over the whole validation split and a longer sample, all recorded in one go. */
   async #conclude(): Promise<TrainingResult> {
     const { recorder, config } = this.#o;
-    const val_loss = await this.#probe.validationLoss();
-    const text = val_loss === undefined ? undefined : await this.#probe.text();
-    if (val_loss === undefined || text === undefined) return this.#interrupted();
-    Object.assign(this.#state, { val_loss, evaluated: this.#step });
+    const found = await this.#probe.validationLoss();
+    const text = found === undefined ? undefined : await this.#probe.text();
+    if (found === undefined || text === undefined) return this.#interrupted();
+    Object.assign(this.#state, { ...found, evaluated: this.#step });
     const summary = this.#summary();
-    recorder.metrics({ step: this.#step, tokens: summary.tokens, val_loss });
+    recorder.metrics({ step: this.#step, tokens: summary.tokens, ...found });
     recorder.sample({ step: this.#step, prompt: config.generation.prompt, text });
     recorder.finish("completed", summary);
     this.#progress();
@@ -305,10 +312,19 @@ export class Trainer {
   }
 
   #summary(): Omit<TrainingResult, "status" | "sample"> {
-    const { train_loss, val_loss, best, early_stopped, seconds } = this.#state;
+    const { train_loss, val_loss, val_bits_per_byte, best, early_stopped, seconds } = this.#state;
     const tokens = this.#step * this.#tokensPerStep;
     const tokens_per_second = seconds > 0 ? tokens / seconds : null;
-    return { steps: this.#step, tokens, train_loss, val_loss, best, early_stopped, tokens_per_second };
+    return {
+      steps: this.#step,
+      tokens,
+      train_loss,
+      val_loss,
+      val_bits_per_byte,
+      best,
+      early_stopped,
+      tokens_per_second,
+    };
   }
 }
 

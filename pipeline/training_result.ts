@@ -30,6 +30,8 @@ export interface TrainingResult {
   train_loss: number | null;
   /** Over the whole validation split; when interrupted that of the last evaluation. */
   val_loss: number | null;
+  /** The same in bits per UTF-8 byte of the text, by which models of different tokenizers compare. */
+  val_bits_per_byte: number | null;
   /** The evaluation during training with the least loss. */
   best: { step: number; val_loss: number } | null;
   /** Whether evaluations that got no better ended it before max_steps. */

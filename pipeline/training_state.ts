@@ -20,6 +20,8 @@ export const trainingStateSchema = z.strictObject({
   /** Last reported losses, in nats per token. */
   train_loss: z.number().nullable(),
   val_loss: z.number().nullable(),
+  /** The last evaluation's, absent in checkpoints of before there was one. */
+  val_bits_per_byte: z.number().nullable().default(null),
   /** The evaluation with the least loss. */
   best: z.strictObject({ step, val_loss: z.number() }).nullable(),
   /** Evaluations since then. */
@@ -44,6 +46,7 @@ export function initialState({ header }: Dataset): TrainingState {
     loss_count: 0,
     train_loss: null,
     val_loss: null,
+    val_bits_per_byte: null,
     best: null,
     worse: 0,
     early_stopped: false,

@@ -22,6 +22,9 @@ export const RunRecord = z.looseObject({
   seed: z.number(),
   adapter: z.string(),
   kernel_choices: z.record(z.string(), z.unknown()),
+  /** The model's parameters, and the work for each token that is trained on; null where nobody said. */
+  parameters: z.number().nullable().default(null),
+  flops_per_token: z.number().nullable().default(null),
   command_line: z.array(z.string()),
   git_commit: z.string().nullable(),
   versions: z.record(z.string(), z.string()),

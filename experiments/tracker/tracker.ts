@@ -74,6 +74,8 @@ export async function createRun(
     seed,
     adapter,
     kernel_choices,
+    parameters: description.parameters ?? null,
+    flops_per_token: description.flops_per_token ?? null,
     command_line: [path.basename(new URL(Deno.mainModule).pathname), ...Deno.args],
     git_commit: gitCommit(import.meta.dirname ?? "."),
     resumed: [],

@@ -180,8 +180,8 @@ function show(preview: TrainingPreview, { config }: TrainingJob, json: boolean):
 
 /** What `--json` prints at the end. */
 function report(result: TrainingResult, dir: string) {
-  const { status, steps, tokens, train_loss, val_loss, best, early_stopped, tokens_per_second, sample } =
-    result;
+  const { status, steps, tokens, train_loss, val_loss, val_bits_per_byte, best, early_stopped } = result;
+  const { tokens_per_second, sample } = result;
   return {
     run: displayPath(dir),
     status,
@@ -189,6 +189,7 @@ function report(result: TrainingResult, dir: string) {
     tokens,
     train_loss,
     val_loss,
+    val_bits_per_byte,
     best_val_loss: best?.val_loss ?? null,
     best_step: best?.step ?? null,
     early_stopped,

@@ -79,14 +79,17 @@ export class TrainDisplay {
   }
 
   #summary(result: TrainingResult, dir: string): string {
-    const { status, steps, tokens, train_loss, val_loss, best, early_stopped } = result;
+    const { status, steps, tokens, train_loss, val_loss, val_bits_per_byte: bits, best, early_stopped } =
+      result;
     const took = humanDuration((performance.now() - this.#startedAt) / 1000);
     const ended = status === "interrupted" ? "interrupted" : early_stopped ? "stopped early" : "done";
     const whole = status === "completed" ? " over the whole validation split" : "";
     return [
       `${ended} after step ${steps}: ${humanCount(tokens)} tokens, ${took}`,
       `train loss       ${loss(train_loss)} nats per token`,
-      `validation loss  ${loss(val_loss)}${whole}`,
+      `validation loss  ${loss(val_loss)}${whole}${
+        bits === null ? "" : `, ${bits.toFixed(4)} bits per byte`
+      }`,
       ...(best === null ? [] : [`best in between  ${loss(best.val_loss)} at step ${best.step}`]),
       `run              ${displayPath(dir)}`,
       ...nextCommands(status, dir).map((line, i) => `${i === 0 ? "to go on" : ""}`.padEnd(17) + line),

@@ -38,13 +38,29 @@ Deno.test("train() learns, records the run and returns its model", () =>
     const evaluated = lines.filter((line) => "val_loss" in line);
     assert.deepEqual(evaluated.map(({ step }) => step), [20, 40, 60]);
     assert.equal(evaluated[2]!.val_loss, run.val_loss);
+    // The text is ASCII, so a token of the character tokenizer is a byte.
+    assert.ok(Math.abs(run.val_bits_per_byte! - run.val_loss! / Math.LN2) < 1e-12);
+    assert.equal(evaluated[2]!.val_bits_per_byte, run.val_bits_per_byte);
 
     const record = await readRun(run.dir);
     assert.equal(record.status, "completed");
     assert.equal(record.summary.val_loss, run.val_loss);
+    assert.ok(record.parameters! > 20_000 && record.flops_per_token! > 6 * record.parameters! / 2);
     assert.deepEqual(await checkpointSteps(run.dir), [60, 56, 40]); // the newest two and the best
     assert.equal(run.model.step, 60);
     assert.deepEqual((await loadModel(run.dir)).weights, run.model.weights);
+  }));
+
+Deno.test("a run that pauses on the way and goes on is the run that does not, bit for bit", () =>
+  inFolder(async (dir) => {
+    const whole = await trainIn(dir);
+    const first = await trainIn(dir, {}, { pause_at: 40, name: "paused" });
+    assert.deepEqual([first.status, first.steps], ["interrupted", 40]);
+    assert.equal(first.val_loss, (await measured(whole.dir)).findLast((l) => l.step === 40)!.val_loss);
+    const second = await trainIn(dir, {}, { resume: first.dir, name: "paused" });
+    assert.deepEqual([second.status, second.dir], ["completed", first.dir]);
+    assert.deepEqual(second.model.weights, whole.model.weights);
+    assert.deepEqual(await measured(second.dir), await measured(whole.dir));
   }));
 
 Deno.test("the same seed gives the same run bit for bit, another one another", () =>
