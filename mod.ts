@@ -8,7 +8,7 @@
 import { Command, CommanderError } from "commander";
 import { UserError, VERSION } from "./common/mod.ts";
 import { prepareCommand } from "./data/mod.ts";
-import { createRun, latestRun, readRun, resumeRun } from "./experiments/mod.ts";
+import { createRun, latestRun, readRun, reserveRun, resumeRun } from "./experiments/mod.ts";
 import {
   pipelineCommands,
   type RunStore,
@@ -39,7 +39,7 @@ export type { LoadedModel, ModelConfig, Weight, Weights } from "./models/mod.ts"
 export type { TrainedRun, TrainingProgress, TrainingResult, TrainOptions } from "./pipeline/mod.ts";
 
 /** The run tracker, as the trainer asks for it. */
-const runs: RunStore = { createRun, latestRun, readRun, resumeRun };
+const runs: RunStore = { createRun, latestRun, readRun, reserveRun, resumeRun };
 
 /**
  * Trains a model and records the run under `runs/`.

@@ -3,4 +3,4 @@
 export { readMetrics } from "./tracker/lines.ts";
 export { latestRun } from "./tracker/run_folder.ts";
 export { readRun, RunRecord } from "./tracker/run_record.ts";
-export { createRun, resumeRun, type TrackerOptions } from "./tracker/tracker.ts";
+export { createRun, reserveRun, resumeRun, type TrackerOptions } from "./tracker/tracker.ts";

@@ -4,7 +4,7 @@
  */
 
 import { displayPath, UserError } from "../common/mod.ts";
-import { type Dataset, prepare, type Tokenizer, tokenizerFromJSON } from "../data/mod.ts";
+import { type Dataset, openDataset, prepare, type Tokenizer, tokenizerFromJSON } from "../data/mod.ts";
 import { type Gpu, type GpuOptions, openGpu } from "../gpu/mod.ts";
 import {
   type AdapterBase,
@@ -32,6 +32,10 @@ import { initialState, restoreState, type TrainingState } from "./training_state
 /** What is to be trained. Plain data, to be passed between threads. */
 export interface TrainingJob {
   config: RunConfig;
+  /** Id of the run that a new one belongs to, such as a trial to its search. */
+  parent?: string;
+  /** Folder of the prepared dataset to train on; prepared from the configuration when left out. */
+  dataset?: string;
   /** Folder of the run to go on with; a new run when left out. */
   resume?: string;
   /** Whether the run is given more steps than it had: then it goes on although it had stopped early. */
@@ -191,7 +195,9 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
     const tokenizer = init_from === undefined || checkpoint === undefined
       ? initial?.tokenizer
       : tokenizerFromJSON(checkpoint.tokenizer, displayPath(checkpoint.path));
-    dataset ??= await prepare(data, {}, tokenizer === undefined ? {} : { tokenizer });
+    dataset ??= job.dataset === undefined
+      ? await prepare(data, {}, tokenizer === undefined ? {} : { tokenizer })
+      : await openDataset(job.dataset, data);
     checkTokenizer(dataset, tokenizer, init_from);
     dataset.checkContext(training.max_seq_length);
     const model = modelOf(job.config, dataset.tokenizer.vocab_size);

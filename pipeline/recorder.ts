@@ -22,8 +22,8 @@ export interface Recorder {
   readonly dir: string;
 }
 
-/** What is known of a new run when it begins. */
-export interface RunDescription {
+/** What is known of a new run before its training begins. */
+export interface NewRun {
   /** The folder that holds all runs, absolute. */
   runs_dir: string;
   /** Name of the configuration, which begins the name of the run's folder. */
@@ -35,6 +35,10 @@ export interface RunDescription {
   /** The resolved configuration as YAML. */
   config_yaml: string;
   seed: number;
+}
+
+/** What is known of a run when its training begins. */
+export interface TrainingDescription {
   /** The adapter's name. */
   adapter: string;
   /** What was chosen for kernels; a resumed run uses the same. */
@@ -45,22 +49,38 @@ export interface RunDescription {
   flops_per_token?: number;
 }
 
+/** What is known of a new run whose training begins at once. */
+export interface RunDescription extends NewRun, TrainingDescription {}
+
 /** Where runs are kept: begins them, goes on with them and finds them. The run tracker of `experiments/` is one. */
 export interface RunStore {
   /** Begins a run; `warn` gets what cannot be written later. Throws `UserError` if its folder cannot be made. */
   createRun(description: RunDescription, options?: { warn?: (line: string) => void }): Promise<Recorder>;
-  /** Goes on with a run from a step: lines of later steps are set aside. Throws if another process trains it. */
-  resumeRun(dir: string, step: number, options?: { warn?: (line: string) => void }): Promise<Recorder>;
+  /**
+   * Makes the folder of a run whose training begins later, by `resumeRun` at step 0, and returns it. Until then its status
+   * is `created`. Throws `UserError` if that cannot be.
+   */
+  reserveRun(description: NewRun): Promise<string>;
+  /**
+   * Goes on with a run from a step: lines of later steps are set aside. `training` is noted of a run whose training had not
+   * begun. Throws if another process trains it.
+   */
+  resumeRun(
+    dir: string,
+    step: number,
+    options?: { warn?: (line: string) => void; training?: TrainingDescription },
+  ): Promise<Recorder>;
   /** What is known of a run. Throws `UserError` if the folder holds none. */
   readRun(dir: string): Promise<
     {
       config_name: string;
-      adapter: string;
+      /** Null before training began. */
+      adapter: string | null;
       kernel_choices: Record<string, unknown>;
       status: string;
       summary: Record<string, unknown>;
     }
   >;
-  /** Folder of the run that was begun last, of this configuration if one is given. */
+  /** Folder of the run that was begun last, of this configuration if one is given; runs that belong to another do not count. */
   latestRun(runsDir: string, configName?: string): Promise<string | undefined>;
 }

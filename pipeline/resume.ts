@@ -99,30 +99,34 @@ function choicesOf(
   { adapter, kernel_choices }: Awaited<ReturnType<RunStore["readRun"]>>,
 ): KernelChoices | undefined {
   const { data } = choicesSchema.safeParse(kernel_choices);
-  return data === undefined ? undefined : { adapter, ...data };
+  return data === undefined || adapter === null ? undefined : { adapter, ...data };
 }
 
 /** Makes the run's recorder: that of a new run, or of the one that goes on. Throws `UserError` if that cannot be. */
 export async function beginRun(
   runs: RunStore,
-  { config, resume, extended }: TrainingJob,
+  { config, parent, resume, extended }: TrainingJob,
   { kernelChoices: { adapter, ...kernel_choices }, step, parameters, flops_per_step }: TrainingPreview,
   warn: (line: string) => void,
 ): Promise<Recorder> {
+  const { batch_size, max_seq_length, accumulate_grad_batches, seed } = config.training;
+  const training = {
+    adapter,
+    kernel_choices,
+    parameters,
+    flops_per_token: flops_per_step / (batch_size * max_seq_length * accumulate_grad_batches),
+  };
   if (resume === undefined) {
-    const { batch_size, max_seq_length, accumulate_grad_batches } = config.training;
-    return await runs.createRun({
+    const description = {
       runs_dir: userPath(config.tracking.runs_dir),
       config_name: config.tracking.name,
+      ...(parent === undefined ? {} : { parent }),
       config_yaml: toYaml(config),
-      seed: config.training.seed,
-      adapter,
-      kernel_choices,
-      parameters,
-      flops_per_token: flops_per_step / (batch_size * max_seq_length * accumulate_grad_batches),
-    }, { warn });
+      seed,
+    };
+    return await runs.createRun({ ...description, ...training }, { warn });
   }
-  const recorder = await runs.resumeRun(resume, step, { warn });
+  const recorder = await runs.resumeRun(resume, step, { warn, training });
   if (extended) {
     await writeFileAtomic(join(resume, "config.yaml"), toYaml(config));
     recorder.event({ type: "extended", step, max_steps: config.training.max_steps });

@@ -35,7 +35,7 @@ function folderName(name: string): string {
 
 /**
  * The folder of the run that was created last, or undefined if there is none. Folders that hold no readable run are
- * passed over.
+ * passed over, and so are runs that belong to another, such as trials.
  *
  * @param configName only runs of this configuration
  */
@@ -43,7 +43,8 @@ export async function latestRun(runsDir: string, configName?: string): Promise<s
   let latest: { dir: string; id: string; created: string } | undefined;
   for (const dir of await folders(runsDir)) {
     const run = await readRun(dir).catch(() => undefined);
-    if (run === undefined || (configName !== undefined && run.config_name !== configName)) continue;
+    if (run === undefined || run.parent !== null) continue;
+    if (configName !== undefined && run.config_name !== configName) continue;
     const { created } = run;
     const id = path.basename(dir);
     if (

@@ -4,8 +4,8 @@ import * as path from "path";
 import { z } from "zod";
 import { displayPath, fileError, readJson, validate } from "../../common/mod.ts";
 
-/** How a run stands. A run that was killed says `running` until it is resumed. */
-export const RUN_STATUSES = ["running", "completed", "failed", "interrupted"] as const;
+/** How a run stands: `created` before training begins. A run that was killed says `running` until it is resumed. */
+export const RUN_STATUSES = ["created", "running", "completed", "failed", "interrupted"] as const;
 
 /** The form of `run.json`. Keys that a later version adds are kept. */
 export const RunRecord = z.looseObject({
@@ -20,7 +20,8 @@ export const RunRecord = z.looseObject({
   created: z.string(),
   ended: z.string().nullable(),
   seed: z.number(),
-  adapter: z.string(),
+  /** Null before training began. */
+  adapter: z.string().nullable(),
   kernel_choices: z.record(z.string(), z.unknown()),
   /** The model's parameters, and the work for each token that is trained on; null where nobody said. */
   parameters: z.number().nullable().default(null),

@@ -13,7 +13,7 @@ import {
   VERSION,
   writeFileAtomic,
 } from "../../common/mod.ts";
-import type { Recorder, RunDescription } from "../../pipeline/mod.ts";
+import type { NewRun, Recorder, RunDescription, TrainingDescription } from "../../pipeline/mod.ts";
 import { discardLater } from "./lines.ts";
 import { gitCommit } from "./git.ts";
 import { makeRunFolder } from "./run_folder.ts";
@@ -58,7 +58,29 @@ export async function createRun(
   description: RunDescription,
   options: TrackerOptions = {},
 ): Promise<Recorder> {
-  const { runs_dir, config_name, name, parent, config_yaml, seed, adapter, kernel_choices } = description;
+  const { dir, lock } = await makeRun(description, description, options);
+  return new RunTracker(dir, await openStreams(dir), lock, options);
+}
+
+/**
+ * Makes the folder of a run whose training begins later, by `resumeRun` at step 0, and returns it.
+ * Throws `UserError` if that cannot be, as `createRun` does.
+ */
+export async function reserveRun(description: NewRun, options: TrackerOptions = {}): Promise<string> {
+  const { dir, lock } = await makeRun(description, undefined, options);
+  const streams = await openStreams(dir);
+  for (const stream of STREAMS) streams[stream].close();
+  lock.close();
+  return dir;
+}
+
+/** A new run's folder, held for this process, with all but its streams. */
+async function makeRun(
+  description: NewRun,
+  training: TrainingDescription | undefined,
+  options: TrackerOptions,
+): Promise<{ dir: string; lock: Deno.FsFile }> {
+  const { runs_dir, config_name, name, parent, config_yaml, seed } = description;
   const now = options.now?.() ?? new Date();
   const dir = await makeRunFolder(runs_dir, config_name, now);
   const lock = lockRun(dir);
@@ -68,14 +90,11 @@ export async function createRun(
     name: name ?? config_name,
     config_name,
     parent: parent ?? null,
-    status: "running",
+    status: training === undefined ? "created" : "running",
     created: now.toISOString(),
     ended: null,
     seed,
-    adapter,
-    kernel_choices,
-    parameters: description.parameters ?? null,
-    flops_per_token: description.flops_per_token ?? null,
+    ...trained(training),
     command_line: [path.basename(new URL(Deno.mainModule).pathname), ...Deno.args],
     git_commit: gitCommit(import.meta.dirname ?? "."),
     resumed: [],
@@ -84,17 +103,34 @@ export async function createRun(
   });
   await writeFileAtomic(path.join(dir, "config.yaml"), config_yaml);
   for (const folder of ["checkpoints", "artifacts"]) await makeFolder(path.join(dir, folder));
-  return new RunTracker(dir, await openStreams(dir), lock, options);
+  return { dir, lock };
+}
+
+/** What `run.json` says of a training; nulls before it began. */
+function trained(
+  training: TrainingDescription | undefined,
+): Pick<RunRecord, "adapter" | "kernel_choices" | "parameters" | "flops_per_token"> {
+  return {
+    adapter: training?.adapter ?? null,
+    kernel_choices: training?.kernel_choices ?? {},
+    parameters: training?.parameters ?? null,
+    flops_per_token: training?.flops_per_token ?? null,
+  };
 }
 
 /**
  * Goes on with a run from a checkpoint: lines of `metrics.jsonl` and `samples.jsonl` beyond its step move to
- * `metrics.discarded.jsonl` and `samples.discarded.jsonl`, and an event marks the seam.
+ * `metrics.discarded.jsonl` and `samples.discarded.jsonl`, and an event marks the seam. A run that was reserved begins.
  * Throws `UserError` if the folder holds no run, or another process is writing to it.
  *
  * @param step the checkpoint's step
+ * @param options `training` is noted of a run whose training had not begun
  */
-export async function resumeRun(dir: string, step: number, options: TrackerOptions = {}): Promise<Recorder> {
+export async function resumeRun(
+  dir: string,
+  step: number,
+  options: TrackerOptions & { training?: TrainingDescription } = {},
+): Promise<Recorder> {
   const record = await readRun(dir);
   const lock = lockRun(dir);
   try {
@@ -103,15 +139,17 @@ export async function resumeRun(dir: string, step: number, options: TrackerOptio
       samples: await discardLater(dir, "samples", step),
     };
     const time = (options.now?.() ?? new Date()).toISOString();
+    const begins = record.status === "created";
     writeRunSync(dir, {
       ...record,
       ...thisProcess(),
+      ...(record.adapter === null ? trained(options.training) : {}),
       status: "running",
       ended: null,
-      resumed: [...record.resumed, { step, time }],
+      resumed: begins ? [] : [...record.resumed, { step, time }],
     });
     const tracker = new RunTracker(dir, await openStreams(dir), lock, options);
-    tracker.event({ type: "resumed", step, discarded });
+    if (!begins) tracker.event({ type: "resumed", step, discarded });
     return tracker;
   } catch (error) {
     lock.close();

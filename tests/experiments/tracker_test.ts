@@ -3,7 +3,7 @@
 import assert from "assert";
 import * as path from "path";
 import { readJson, readJsonl, UserError } from "../../common/mod.ts";
-import { createRun, latestRun, readMetrics, readRun, resumeRun } from "../../experiments/mod.ts";
+import { createRun, latestRun, readMetrics, readRun, reserveRun, resumeRun } from "../../experiments/mod.ts";
 import type { RunDescription } from "../../pipeline/recorder.ts";
 
 /** Runs a test with a folder for runs that is removed afterwards. */
@@ -216,6 +216,23 @@ Deno.test("resumeRun() moves lines beyond the checkpoint aside, marks the seam a
     assert.deepEqual(record.resumed, [{ step: 20, time: "2026-11-24T13:00:00.000Z" }]);
   }));
 
+Deno.test("reserveRun() makes a run whose training begins later, with what is known then", () =>
+  withRuns(async (describe) => {
+    const { adapter, kernel_choices, ...description } = describe();
+    const dir = await reserveRun(description, NOON);
+    const reserved = await readRun(dir);
+    assert.deepEqual([reserved.status, reserved.adapter, reserved.kernel_choices], ["created", null, {}]);
+    (await resumeRun(dir, 0, { training: { adapter, kernel_choices } })).finish("interrupted", {});
+    const begun = await readRun(dir);
+    assert.deepEqual([begun.adapter, begun.kernel_choices, begun.resumed], [adapter, kernel_choices, []]);
+    assert.equal(begun.status, "interrupted");
+    // From then on it is a run that goes on: it keeps what it has, and the seam is marked.
+    const other = { adapter: "another", kernel_choices: {} };
+    (await resumeRun(dir, 0, { training: other })).finish("completed", {});
+    const resumed = await readRun(dir);
+    assert.deepEqual([resumed.adapter, resumed.resumed.length], [adapter, 1]);
+  }));
+
 Deno.test("resumeRun() drops a torn last line and refuses one that is broken in the middle", () =>
   withRuns(async (describe) => {
     const run = await createRun(describe(), NOON);
@@ -260,7 +277,7 @@ Deno.test("resumeRun() and readRun() name the file where there is no run, or one
     });
   }));
 
-Deno.test("latestRun() finds the newest run, of a configuration where one is given", () =>
+Deno.test("latestRun() finds the newest run, of a configuration where one is given, and no trial", () =>
   withRuns(async (describe) => {
     const { runs_dir } = describe();
     assert.equal(await latestRun(path.join(runs_dir, "none")), undefined);
@@ -270,6 +287,7 @@ Deno.test("latestRun() finds the newest run, of a configuration where one is giv
     for (let i = 0; i < 11; i++) made.push((await createRun(describe(), NOON)).dir);
     assert.equal(await latestRun(runs_dir), made[10]);
     const other = await createRun(describe({ config_name: "baby" }), at("2026-11-24T12:00:01.000Z"));
+    await createRun(describe({ parent: "tiny_20261124_120000" }), at("2026-11-24T12:00:02.000Z"));
     assert.equal(await latestRun(runs_dir), other.dir);
     assert.equal(await latestRun(runs_dir, "tiny"), made[10]);
   }));
