@@ -15,6 +15,7 @@ import {
   trainingPlan,
 } from "../models/mod.ts";
 import type { TrainingConfig } from "./config.ts";
+import { BYTES_AHEAD } from "./read_ahead.ts";
 
 /** Bytes of device memory, by what they are for. */
 export interface TrainingMemory {
@@ -35,6 +36,8 @@ export interface TrainingMemory {
   /** What writing samples takes beside: the KV cache, and the little that one sequence needs. */
   kv_cache: number;
   samples: number;
+  /** What reading the weights back for a checkpoint takes beside. */
+  read_back: number;
   total: number;
 }
 
@@ -65,6 +68,7 @@ export function trainingMemory(
     evaluation: programBytes(evaluation),
     kv_cache: one.memory.states,
     samples: programBytes(one) - one.memory.states + programBytes(chunk) - chunk.memory.states,
+    read_back: Math.min(BYTES_AHEAD, 3 * layout.trainedBytes),
   };
   return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) };
 }

@@ -5,7 +5,7 @@
  */
 
 /** Bytes that may have been read and not yet taken, beside one tensor. */
-const BYTES_AHEAD = 64 << 20;
+export const BYTES_AHEAD = 64 << 20;
 
 /** A tensor to be read. */
 export interface Reading {
