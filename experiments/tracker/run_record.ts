@@ -4,12 +4,15 @@ import * as path from "path";
 import { z } from "zod";
 import { displayPath, fileError, readJson, validate } from "../../common/mod.ts";
 
+/** The `format_version` that this version writes, and the newest that it knows. */
+export const RUN_FORMAT_VERSION = 1;
+
 /** How a run stands: `created` before training begins. A run that was killed says `running` until it is resumed. */
 export const RUN_STATUSES = ["created", "running", "completed", "failed", "interrupted"] as const;
 
 /** The form of `run.json`. Keys that a later version adds are kept. */
 export const RunRecord = z.looseObject({
-  format_version: z.literal(1),
+  format_version: z.literal(RUN_FORMAT_VERSION),
   /** The folder's name. */
   id: z.string(),
   name: z.string(),

@@ -14,7 +14,7 @@ import {
   writeFileAtomic,
 } from "../../common/mod.ts";
 import type { NewRun, Recorder, RunDescription, TrainingDescription } from "../../pipeline/mod.ts";
-import { discardLater } from "./lines.ts";
+import { discardLater } from "./discard_later.ts";
 import { gitCommit } from "./git.ts";
 import { makeRunFolder } from "./run_folder.ts";
 import { readRun, type RunRecord, writeRunSync } from "./run_record.ts";

@@ -3,7 +3,7 @@
 import assert from "assert";
 import * as path from "path";
 import { readJson, readJsonl, UserError } from "../../common/mod.ts";
-import { createRun, latestRun, readMetrics, readRun, reserveRun, resumeRun } from "../../experiments/mod.ts";
+import { createRun, latestRun, readLines, readRun, reserveRun, resumeRun } from "../../experiments/mod.ts";
 import type { RunDescription } from "../../pipeline/recorder.ts";
 
 /** Runs a test with a folder for runs that is removed afterwards. */
@@ -74,7 +74,7 @@ Deno.test("finish() writes the status, the time and the summary; later lines are
     assert.equal(record.status, "interrupted");
     assert.equal(record.ended, "2026-11-24T12:00:00.000Z");
     assert.deepEqual(record.summary, { train_loss: 4 });
-    assert.equal((await readMetrics(run.dir)).length, 1);
+    assert.equal(readLines(run.dir, "metrics").length, 1);
   }));
 
 Deno.test("metrics, samples and events are lines with step and time", () =>
@@ -86,7 +86,7 @@ Deno.test("metrics, samples and events are lines with step and time", () =>
     run.finish("completed", {});
     const time = "2026-11-24T12:00:00.000Z";
     const lines = (name: string) => readJsonl(path.join(run.dir, name));
-    assert.deepEqual(await readMetrics(run.dir), [
+    assert.deepEqual(readLines(run.dir, "metrics"), [
       { step: 10, time, tokens: 7680, train_loss: 2.5, learning_rate: 1e-3 },
     ]);
     assert.deepEqual(await lines("samples.jsonl"), [
@@ -104,7 +104,7 @@ Deno.test("NaN and Infinity are written as null, with an event", () =>
     const run = await createRun(describe(), NOON);
     run.metrics({ step: 3, tokens: 9, train_loss: NaN, grad_norm: Infinity, learning_rate: 0.1 });
     run.finish("failed", {});
-    const [line] = await readMetrics(run.dir);
+    const [line] = readLines(run.dir, "metrics");
     assert.equal(line?.train_loss, null);
     assert.equal(line?.grad_norm, null);
     const [event] = await readJsonl(path.join(run.dir, "events.jsonl"));
@@ -177,12 +177,12 @@ Deno.test("a process that is killed leaves every line that it has reported", () 
     }
     await child.status;
     const dir = out.split("\n")[0]!;
-    assert.equal((await readMetrics(dir)).length, 100);
+    assert.equal(readLines(dir, "metrics").length, 100);
     assert.equal((await readRun(dir)).status, "running");
     // The dead process no longer holds the run.
     const again = await resumeRun(dir, 40);
     again.finish("completed", {});
-    assert.equal((await readMetrics(dir)).length, 40);
+    assert.equal(readLines(dir, "metrics").length, 40);
   }));
 
 Deno.test("resumeRun() moves lines beyond the checkpoint aside, marks the seam and goes on", () =>
@@ -200,7 +200,7 @@ Deno.test("resumeRun() moves lines beyond the checkpoint aside, marks the seam a
     const lines = async (name: string) => await readJsonl(path.join(run.dir, name));
     const steps = async (name: string) => (await lines(name)).map((line) => line.step);
     assert.deepEqual(await steps("metrics.jsonl"), [10, 20, 30]);
-    assert.equal((await readMetrics(run.dir)).at(-1)?.train_loss, 0.5);
+    assert.equal(readLines(run.dir, "metrics").at(-1)?.train_loss, 0.5);
     assert.deepEqual(await steps("metrics.discarded.jsonl"), [30]);
     assert.deepEqual(await steps("samples.jsonl"), [10, 20]);
     assert.deepEqual(await steps("samples.discarded.jsonl"), [30]);
@@ -243,7 +243,7 @@ Deno.test("resumeRun() drops a torn last line and refuses one that is broken in 
     const resumed = await resumeRun(run.dir, 5);
     resumed.metrics({ step: 6, tokens: 4608, train_loss: 3 });
     resumed.finish("completed", {});
-    assert.deepEqual((await readMetrics(run.dir)).map((line) => line.step), [1, 6]);
+    assert.deepEqual(readLines(run.dir, "metrics").map((line) => line.step), [1, 6]);
 
     await Deno.writeTextFile(metrics, 'nonsense\n{"step":1}\n');
     await assert.rejects(resumeRun(run.dir, 5), (error) => {
@@ -309,7 +309,7 @@ Deno.test({
       resumed.finish("completed", {});
       assert.equal(warnings.length, 1, warnings.join("\n"));
       assert.match(warnings[0]!, /events\.jsonl is not written: the disk is full; training goes on/);
-      assert.equal((await readMetrics(run.dir)).length, 1);
+      assert.equal(readLines(run.dir, "metrics").length, 1);
       assert.equal((await readRun(run.dir)).status, "completed");
     });
   },

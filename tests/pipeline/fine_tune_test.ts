@@ -98,7 +98,7 @@ Deno.test("a fine-tuning goes on bit for bit, even when the model that it began 
     const run = await trainIn(dir, {}, { resume: begun.dir });
     assert.deepEqual([run.status, run.steps], ["completed", 6]);
     assert.deepEqual(run.model.weights, whole.model.weights);
-    assert.deepEqual(await measured(run.dir), await measured(whole.dir));
+    assert.deepEqual(measured(run.dir), measured(whole.dir));
   }));
 
 Deno.test("a run is a model to begin with", () =>
@@ -140,7 +140,7 @@ Deno.test("adapters: a run learns with them, keeps only them, and goes on bit fo
   withBase(async (dir, base) => {
     const settings = { init_from: base, lora: LORA, max_steps: 6, learning_rate: 1e-2 };
     const whole = await trainIn(dir, settings);
-    const lines = await measured(whole.dir);
+    const lines = measured(whole.dir);
     assert.ok(Number(lines[5]!.train_loss) < Number(lines[0]!.train_loss));
     assert.deepEqual(await filesIn(join(whole.dir, "checkpoints", "step_00000006")), [
       "adapter_config.json",
@@ -159,7 +159,7 @@ Deno.test("adapters: a run learns with them, keeps only them, and goes on bit fo
     const run = await trainIn(dir, {}, { resume: begun.dir });
     assert.deepEqual([run.status, run.steps], ["completed", 6]);
     assert.deepEqual(run.model.weights, whole.model.weights);
-    assert.deepEqual(await measured(run.dir), await measured(whole.dir));
+    assert.deepEqual(measured(run.dir), measured(whole.dir));
   }));
 
 Deno.test("adapters are saved in PEFT's form, merged by export --merge, and read again alone", () =>

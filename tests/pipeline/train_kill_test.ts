@@ -12,12 +12,12 @@ const TRAIN = ["train", "--config-path", "tiny.yaml", "--quiet"];
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** Asserts that two runs came to the same: weights, moments, losses, samples. */
-async function assertSame(run: string, other: string, steps: number): Promise<void> {
+function assertSame(run: string, other: string, steps: number): void {
   for (const file of ["model.safetensors", "optimizer.safetensors"]) {
     const [a, b] = [run, other].map((dir) => Deno.readFileSync(join(checkpointPath(dir, steps), file)));
     assert.ok(a!.every((byte, i) => byte === b![i]), file);
   }
-  assert.deepEqual(await measured(run), await measured(other));
+  assert.deepEqual(measured(run), measured(other));
   const samples = [run, other].map((dir) =>
     Deno.readTextFileSync(join(dir, "samples.jsonl")).replaceAll(/"time":"[^"]*"/g, "")
   );
@@ -46,6 +46,6 @@ Deno.test("a run killed at five random moments ends as one that was not", () =>
       const last = await chatgot(dir, ...TRAIN, "--resume", "auto");
       assert.equal(last.code, 0, last.err);
       assert.equal((await readRun(onlyRun(dir))).resumed.length, 5);
-      await assertSame(onlyRun(dir), onlyRun(whole), 60);
+      assertSame(onlyRun(dir), onlyRun(whole), 60);
     });
   }));

@@ -23,7 +23,7 @@ Deno.test("train() learns, records the run and returns its model", () =>
     assert.deepEqual(samples, [30, 60]);
     assert.ok(run.val_loss! < 2, `validation loss ${run.val_loss}`);
 
-    const lines = await measured(run.dir);
+    const lines = measured(run.dir);
     const trained = lines.filter((line) => "train_loss" in line);
     assert.deepEqual(trained.map(({ step }) => step), Array.from({ length: 60 }, (_, i) => i + 1));
     assert.ok((trained[0]!.train_loss as number) > 2.7); // ln 17 = 2.83 at first
@@ -70,7 +70,7 @@ Deno.test("the same seed gives the same run bit for bit, another one another", (
       await trainIn(dir, SHORT),
       await trainIn(dir, { ...SHORT, seed: 2 }),
     ];
-    assert.deepEqual(await measured(a.dir), await measured(b.dir));
+    assert.deepEqual(measured(a.dir), measured(b.dir));
     assert.deepEqual(a.model.weights, b.model.weights);
     assert.notEqual(a.train_loss, c.train_loss);
   }));
@@ -82,7 +82,7 @@ Deno.test("two accumulated batches of 2 give the losses of a batch of 4, to roun
     await Deno.writeTextFile(join(dir, "tiny.yaml"), text);
     const whole = await trainIn(dir, SHORT);
     const halves = await trainIn(dir, { ...SHORT, batch_size: 2, accumulate_grad_batches: 2 });
-    const [a, b] = [await measured(whole.dir), await measured(halves.dir)];
+    const [a, b] = [measured(whole.dir), measured(halves.dir)];
     assert.equal(a.length, b.length);
     a.forEach((line, i) => {
       for (const name of ["train_loss", "grad_norm"]) {
@@ -96,8 +96,8 @@ Deno.test("two accumulated batches of 2 give the losses of a batch of 4, to roun
 
 Deno.test("lines of metrics hold the mean loss since the last one", () =>
   inFolder(async (dir) => {
-    const each = await measured((await trainIn(dir, SHORT)).dir);
-    const every8 = await measured((await trainIn(dir, { ...SHORT, log_interval: 8 })).dir);
+    const each = measured((await trainIn(dir, SHORT)).dir);
+    const every8 = measured((await trainIn(dir, { ...SHORT, log_interval: 8 })).dir);
     const losses = each.filter((line) => "train_loss" in line).map((line) => line.train_loss as number);
     const mean = (part: number[]) => part.reduce((sum, loss) => sum + loss, 0) / part.length;
     assert.deepEqual(
@@ -121,7 +121,7 @@ Deno.test("a stopped run says so, and goes on as if it had not been stopped", ()
     const goesOn = await trainIn(dir, {}, { name: "stopped", resume: "auto" });
     assert.equal(goesOn.dir, stopped.dir);
     assert.equal(goesOn.status, "completed");
-    assert.deepEqual(await measured(goesOn.dir), await measured(whole.dir));
+    assert.deepEqual(measured(goesOn.dir), measured(whole.dir));
     assert.deepEqual(goesOn.model.weights, whole.model.weights);
     await assert.rejects(trainIn(dir, {}, { name: "stopped", resume: "auto" }), /come to its end/);
   }));

@@ -3,7 +3,7 @@
 import { join } from "path";
 import { pcg4d } from "../../common/mod.ts";
 import { prepare } from "../../data/mod.ts";
-import { readMetrics } from "../../experiments/mod.ts";
+import { readLines } from "../../experiments/mod.ts";
 import { train, type TrainedRun, type TrainOptions } from "../../mod.ts";
 
 const MAIN = join(import.meta.dirname!, "../../mod.ts");
@@ -101,8 +101,8 @@ export function onlyRun(dir: string): string {
 }
 
 /** What of a run's metrics must come out the same again: all but times. */
-export async function measured(run: string): Promise<Record<string, unknown>[]> {
-  return (await readMetrics(run)).map(({ time: _time, tokens_per_second: _rate, ...line }) => line);
+export function measured(run: string): Record<string, unknown>[] {
+  return readLines(run, "metrics").map(({ time: _time, tokens_per_second: _rate, ...line }) => line);
 }
 
 /** Waits until the run has written metrics of a step. Throws when the process ends before. */

@@ -1,4 +1,4 @@
-/** Reading a run's lines back, and taking back what it wrote after the checkpoint that it goes on from. */
+/** Taking back what a run wrote after the checkpoint that it goes on from. */
 
 import * as path from "path";
 import { exists, jsonlLine, JsonlWriter, readJsonl, writeFileAtomic } from "../../common/mod.ts";
@@ -20,9 +20,4 @@ export async function discardLater(dir: string, stream: string, step: number): P
   const kept = lines.filter((line) => !isLater(line));
   await writeFileAtomic(file, kept.map((line) => jsonlLine(line) + "\n").join(""));
   return later.length;
-}
-
-/** The lines of a run's `metrics.jsonl`, oldest first. Throws `UserError` if it is missing or broken. */
-export function readMetrics(dir: string): Promise<Record<string, unknown>[]> {
-  return readJsonl(path.join(dir, "metrics.jsonl"));
 }
