@@ -1,5 +1,12 @@
-/** The door of `experiments/`: the run tracker, and reading what it wrote. */
+/** The door of `experiments/`: the run tracker, reading what it wrote, charts and tables. */
 
+export type { AxisOptions } from "./charts/axes.ts";
+export { type Bar, barChart, type BarChartOptions } from "./charts/bar_chart.ts";
+export { Chart, type ChartOptions, type MimeBundle, sideBySide } from "./charts/chart.ts";
+export { heatmap, type HeatmapOptions, tokenLabels } from "./charts/heatmap.ts";
+export { lineChart, type LineChartOptions, type Point, type Series } from "./charts/line_chart.ts";
+export { seriesOf, spreadOf } from "./charts/series.ts";
+export { Table, table } from "./charts/table.ts";
 export { BEGINNING, type Place, readAppended } from "./reading/appended_lines.ts";
 export { flatten } from "./reading/flatten.ts";
 export { type MetricSeries, MetricsFollower, readMetrics } from "./reading/metric_series.ts";
