@@ -112,6 +112,9 @@ export const trackingSectionSchema = z.strictObject({
   runs_dir: z.string().min(1).describe("folder that holds the runs").default("runs"),
   name: z.string().regex(/^[\w-][\w.-]*$/, "text of letters, digits, _, - and .").optional()
     .describe("first part of the run's folder; the config's name when left out"),
+  monitor_interval: z.number().min(0)
+    .describe("seconds from one line of system.jsonl (memory, power, GPU use, …) to the next; 0: none")
+    .default(10),
 });
 
 /** The section `tracking`, defaults filled in. */

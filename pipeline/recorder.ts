@@ -47,6 +47,8 @@ export interface TrainingDescription {
   parameters?: number;
   /** Floating-point operations that training takes for each token. */
   flops_per_token?: number;
+  /** Seconds from one look at the machine to the next; 0: none. @default 0 */
+  monitor_interval?: number;
 }
 
 /** What is known of a new run whose training begins at once. */

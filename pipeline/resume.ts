@@ -114,6 +114,7 @@ export async function beginRun(
     adapter,
     kernel_choices,
     parameters,
+    monitor_interval: config.tracking.monitor_interval,
     flops_per_token: flops_per_step / (batch_size * max_seq_length * accumulate_grad_batches),
   };
   if (resume === undefined) {

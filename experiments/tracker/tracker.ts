@@ -9,11 +9,13 @@ import {
   displayPath,
   JsonlWriter,
   makeFolder,
+  readJsonl,
   UserError,
   VERSION,
   writeFileAtomic,
 } from "../../common/mod.ts";
 import type { NewRun, Recorder, RunDescription, TrainingDescription } from "../../pipeline/mod.ts";
+import { machineSources, Monitor } from "../monitor/monitor.ts";
 import { discardLater } from "./discard_later.ts";
 import { gitCommit } from "./git.ts";
 import { makeRunFolder } from "./run_folder.ts";
@@ -29,9 +31,6 @@ export interface TrackerOptions {
 
 const STREAMS = ["metrics", "samples", "system", "events"] as const;
 type Stream = typeof STREAMS[number];
-
-/** A line about memory is written along with metrics, at most this often. */
-const SYSTEM_INTERVAL_MS = 10_000;
 
 /**
  * Begins a run: makes its folder with `run.json`, `config.yaml` and the empty streams, and returns what writes them.
@@ -59,7 +58,9 @@ export async function createRun(
   options: TrackerOptions = {},
 ): Promise<Recorder> {
   const { dir, lock } = await makeRun(description, description, options);
-  return new RunTracker(dir, await openStreams(dir), lock, options);
+  const tracker = new RunTracker(dir, await openStreams(dir), lock, options);
+  await tracker.watch(description);
+  return tracker;
 }
 
 /**
@@ -150,6 +151,7 @@ export async function resumeRun(
     });
     const tracker = new RunTracker(dir, await openStreams(dir), lock, options);
     if (!begins) tracker.event({ type: "resumed", step, discarded });
+    await tracker.watch(options.training);
     return tracker;
   } catch (error) {
     lock.close();
@@ -165,7 +167,8 @@ class RunTracker implements Recorder {
   private readonly now: () => Date;
   private readonly warn: (line: string) => void;
   private readonly troubled = new Set<string>();
-  private systemTime = -Infinity;
+  private monitor: Monitor | undefined;
+  private step = 0;
   private finished = false;
 
   constructor(
@@ -181,17 +184,27 @@ class RunTracker implements Recorder {
     this.warn = options.warn ?? ((line) => console.error(line));
   }
 
+  /** Has the machine looked at until the run's end, where that is wanted. */
+  async watch(
+    { adapter = "", monitor_interval: interval = 0 }: Partial<TrainingDescription> = {},
+  ): Promise<void> {
+    if (interval === 0) return;
+    const monitor = this.monitor = new Monitor({
+      interval,
+      sources: machineSources(adapter, this.dir),
+      earlier: await readJsonl(path.join(this.dir, "system.jsonl")).catch(() => []),
+      write: (line) => this.append("system", { step: this.step, time: this.now().toISOString(), ...line }),
+    });
+    await monitor.begin();
+  }
+
   metrics({ step, tokens, ...measured }: { step: number; tokens: number; [name: string]: number }): void {
-    const now = this.now();
-    this.append("metrics", { step, time: now.toISOString(), tokens, ...measured });
+    this.step = step;
+    this.append("metrics", { step, time: this.now().toISOString(), tokens, ...measured });
     const odd = Object.entries(measured).filter(([, value]) => !Number.isFinite(value));
     if (odd.length > 0) {
       const values = Object.fromEntries(odd.map(([name, value]) => [name, String(value)]));
       this.event({ type: "not_finite", step, values });
-    }
-    if (now.getTime() - this.systemTime >= SYSTEM_INTERVAL_MS) {
-      this.systemTime = now.getTime();
-      this.append("system", { step, time: now.toISOString(), ...memory() });
     }
   }
 
@@ -206,6 +219,8 @@ class RunTracker implements Recorder {
   finish(status: "completed" | "failed" | "interrupted", summary: Record<string, unknown>): void {
     if (this.finished) return;
     this.finished = true;
+    const tokens = typeof summary.tokens === "number" ? summary.tokens : undefined;
+    summary = { ...summary, ...this.monitor?.end(tokens) };
     this.guard("run.json", () => {
       const record = JSON.parse(Deno.readTextFileSync(path.join(this.dir, "run.json"))) as RunRecord;
       writeRunSync(this.dir, { ...record, status, ended: this.now().toISOString(), summary });
@@ -278,17 +293,5 @@ function hostname(): string | null {
     return Deno.hostname();
   } catch {
     return null;
-  }
-}
-
-/** This process's memory, and the machine's where that may be asked (`--allow-sys=systemMemoryInfo`). In bytes. */
-function memory(): Record<string, number> {
-  const { rss, heapUsed } = Deno.memoryUsage();
-  const own = { process_rss_bytes: rss, process_heap_bytes: heapUsed };
-  try {
-    const { total, available } = Deno.systemMemoryInfo();
-    return { ...own, memory_total_bytes: total, memory_available_bytes: available };
-  } catch {
-    return own;
   }
 }

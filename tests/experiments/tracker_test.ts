@@ -95,8 +95,23 @@ Deno.test("metrics, samples and events are lines with step and time", () =>
     assert.deepEqual(await lines("events.jsonl"), [
       { type: "checkpoint", step: 10, time, folder: "checkpoints/step_00000010" },
     ]);
-    const [system] = await lines("system.jsonl");
-    assert.ok(Number(system?.process_rss_bytes) > 1e6);
+    assert.deepEqual(await lines("system.jsonl"), []); // nobody asked for looks at the machine
+  }));
+
+Deno.test("a run that is to be monitored has a line of system.jsonl from its beginning, and its sums at the end", () =>
+  withRuns(async (describe) => {
+    const run = await createRun(describe({ monitor_interval: 5 }), NOON);
+    const lines = () => readJsonl(path.join(run.dir, "system.jsonl"));
+    const [first] = await lines();
+    assert.deepEqual([first?.step, first?.time], [0, "2026-11-24T12:00:00.000Z"]);
+    assert.ok(Number(first?.process_rss_bytes) > 1e6);
+    run.finish("interrupted", { tokens: 5 });
+    const { summary } = await readRun(run.dir);
+    assert.deepEqual([summary.tokens, summary.process_rss_peak_bytes], [5, first?.process_rss_bytes]);
+
+    const resumed = await resumeRun(run.dir, 0, { ...NOON, training: describe({ monitor_interval: 5 }) });
+    resumed.finish("completed", {});
+    assert.equal((await lines()).length, 2);
   }));
 
 Deno.test("NaN and Infinity are written as null, with an event", () =>
