@@ -34,7 +34,38 @@ export {
   type TokenizerJSON,
   type Tokens,
 } from "./data/mod.ts";
-export { generate, type TextEnd, TextModel, type TextOptions } from "./pipeline/mod.ts";
+export {
+  generate,
+  ModelSession,
+  openSession,
+  type SessionOptions,
+  type StepLine,
+  type TextEnd,
+  TextModel,
+  type TextOptions,
+  type ValidationLoss,
+} from "./pipeline/mod.ts";
+export {
+  type AxisOptions,
+  type Bar,
+  barChart,
+  type BarChartOptions,
+  Chart,
+  type ChartOptions,
+  heatmap,
+  type HeatmapOptions,
+  lineChart,
+  type LineChartOptions,
+  type MimeBundle,
+  type Point,
+  type Series,
+  seriesOf,
+  sideBySide,
+  spreadOf,
+  Table,
+  table,
+  tokenLabels,
+} from "./experiments/mod.ts";
 export type { LoadedModel, ModelConfig, Weight, Weights } from "./models/mod.ts";
 export type { TrainedRun, TrainingProgress, TrainingResult, TrainOptions } from "./pipeline/mod.ts";
 

@@ -13,3 +13,5 @@ export { type PlanReport, planReport } from "./plan_report.ts";
 export { TrainSession, type TrainSessionOptions } from "./train_session.ts";
 export type { TrainingProgress, TrainingResult } from "./training_result.ts";
 export { findModel, type FoundModel, generate, TextModel } from "./text_model.ts";
+export { ModelSession, openSession, type SessionOptions, type StepLine } from "./model_session.ts";
+export type { ValidationLoss } from "./probe.ts";

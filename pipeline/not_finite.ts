@@ -1,5 +1,6 @@
 /** Finding out where a NaN or Infinity came up. */
 
+import { UserError } from "../common/mod.ts";
 import { parameters, type TrainableModel } from "../models/mod.ts";
 
 /** A step whose loss or gradient was NaN or Infinity. */
@@ -27,6 +28,18 @@ export async function findNotFinite(model: TrainableModel): Promise<string> {
   const [first, ...others] = bad;
   if (first === undefined) return "loss"; // or the sum of squares overflowed, of gradients that did not
   return `gradient of ${first}${others.length === 0 ? "" : ` (and of ${others.length} more)`}`;
+}
+
+/**
+ * The error that tells a user so.
+ *
+ * @param remains what of the training is still good
+ */
+export function notFiniteError({ step, loss, grad_norm, tensor }: NotFinite, remains: string): UserError {
+  const what = Number.isFinite(loss) ? `the gradient's norm is ${grad_norm}` : `the loss is ${loss}`;
+  return new UserError(`step ${step}: ${what}; first seen in the ${tensor}`, {
+    hint: `lower training.learning_rate, or lengthen training.warmup_steps; ${remains}`,
+  });
 }
 
 function hasNotFinite(values: Float32Array): boolean {

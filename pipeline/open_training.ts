@@ -118,6 +118,17 @@ export class OpenTraining {
     }
   }
 
+  /** Allocates, loads or makes the weights and compiles, for who trains without a trainer and a run. */
+  async startAlone(): Promise<
+    { model: TrainableModel; base: AdapterBase | undefined; state: TrainingState }
+  > {
+    try {
+      return { model: await this.#makeModel(), base: this.base, state: this.state };
+    } finally {
+      this.#closeFiles();
+    }
+  }
+
   /** The model on the device, with the checkpoint's weights or those that it begins with; tensor by tensor, to spare memory. */
   async #makeModel(): Promise<TrainableModel> {
     const { gpu, preview, job: { config: { training } }, checkpoint, initial } = this;

@@ -12,7 +12,7 @@ import type { Dataset } from "../data/mod.ts";
 import type { Gpu, KernelTime } from "../gpu/mod.ts";
 import type { AdapterBase, StepMetrics, TrainableModel } from "../models/mod.ts";
 import { CheckpointKeeper } from "./checkpoint_keeper.ts";
-import { findNotFinite, type NotFinite } from "./not_finite.ts";
+import { findNotFinite, type NotFinite, notFiniteError } from "./not_finite.ts";
 import { Probe } from "./probe.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RunConfig } from "./run_config.ts";
@@ -288,13 +288,7 @@ export class Trainer {
       loss: String(found.loss),
       grad_norm: String(found.grad_norm),
     });
-    const what = Number.isFinite(found.loss)
-      ? `the gradient's norm is ${found.grad_norm}`
-      : `the loss is ${found.loss}`;
-    return new UserError(`step ${found.step}: ${what}; first seen in the ${tensor}`, {
-      hint:
-        "lower training.learning_rate, or lengthen training.warmup_steps; the checkpoints before this step are sound",
-    });
+    return notFiniteError(found, "the checkpoints before this step are sound");
   }
 
   #progress(doing: string | null = null): void {

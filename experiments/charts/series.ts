@@ -1,13 +1,14 @@
 /** From a run's lines to series for charts, and from the series of several seeds to their mean and spread. */
 
+import type { MetricSeries } from "../reading/metric_series.ts";
 import type { Point, Series } from "./line_chart.ts";
 
 /**
- * A series out of lines such as `readMetrics` returns. Lines without the key are passed over; null, which stands for NaN and
- * Infinity in JSON, is a gap.
+ * One metric as a series: out of what `readMetrics` returns, or out of lines as a session's `metrics` holds them. Where it was
+ * not measured there is no point; NaN, and null, which stands for it in JSON, is a gap.
  *
- * @param y the key to show, such as `train_loss`
- * @param options x: the key that it goes over, `step` when left out; name: of the series, y when left out
+ * @param y the metric to show, such as `train_loss`
+ * @param options x: what it goes over, `step` when left out; name: of the series, y when left out
  *
  * @example
  * ```ts
@@ -18,15 +19,26 @@ import type { Point, Series } from "./line_chart.ts";
  * ```
  */
 export function seriesOf(
-  lines: readonly object[],
+  measured: readonly object[] | Readonly<Record<string, MetricSeries>>,
   y: string,
   { x = "step", name = y }: { x?: string; name?: string } = {},
 ): Series {
+  if (!isLines(measured)) return { name, points: pointsOf(measured[y], x) };
   const number = (value: unknown) => typeof value === "number" ? value : NaN;
-  const points = (lines as readonly Record<string, unknown>[])
+  const points = (measured as readonly Record<string, unknown>[])
     .filter((line) => line[y] !== undefined && line[x] !== undefined)
     .map((line) => ({ x: number(line[x]), y: number(line[y]) }));
   return { name, points };
+}
+
+function isLines(measured: object): measured is readonly object[] {
+  return Array.isArray(measured);
+}
+
+function pointsOf(metric: MetricSeries | undefined, x: string): Point[] {
+  if (metric === undefined) return [];
+  if (x !== "step" && x !== "tokens" && x !== "time") return [];
+  return metric.value.map((y, i) => ({ x: metric[x][i]!, y }));
 }
 
 /**

@@ -367,6 +367,12 @@ Deno.test("lines of metrics become series, and series of seeds their mean and sp
     name: "seed 1",
     points: [{ x: 8, y: 4 }, { x: 16, y: NaN }],
   });
+  const series = { train_loss: { step: [1, 2], time: [5, 6], tokens: [8, 16], value: [4, NaN] } };
+  assert.deepEqual(seriesOf(series, "train_loss", { x: "tokens" }).points, [{ x: 8, y: 4 }, {
+    x: 16,
+    y: NaN,
+  }]);
+  assert.deepEqual(seriesOf(series, "val_loss").points, []);
   const seeds = [[4, 2, 1], [6, 3], [5, 4, 3]].map((ys) => ({
     name: "",
     points: ys.map((y, x) => ({ x, y })),
