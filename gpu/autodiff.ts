@@ -21,6 +21,7 @@ export interface GradientOptions {
  */
 export function gradients(loss: Tensor, parameters: Tensor[], options: GradientOptions = {}): void {
   const graph = loss.graph;
+  graph.backwardFrom = Math.min(graph.backwardFrom, graph.nodes.length);
   const contributions = new Map<Tensor, Tensor[]>();
   const wanted = new Set(parameters);
   const reaches = needsGradient(graph.nodes.length, loss, wanted);

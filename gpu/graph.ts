@@ -85,11 +85,16 @@ export interface OutputSpec {
   name?: string;
 }
 
+/** Which half of a step a node belongs to: what it computes, or the gradients of that. */
+export type Phase = "forward" | "backward";
+
 /** A list of nodes in the order in which they were defined, which is an order in which they can run. */
 export class Graph {
   readonly nodes: Node[] = [];
   readonly tensors: Tensor[] = [];
   readonly outputs = new Map<string, Tensor>();
+  /** Id of the first node of the backward pass; Infinity while there is none. */
+  backwardFrom = Infinity;
   #scope: string[] = [];
 
   /** Names what `define` adds after `name/`, for profiles and error messages. */

@@ -1,6 +1,7 @@
 /** Compiling WGSL to pipelines and binding resources: the thin layer over WebGPU that programs and the optimizer share. */
 
 import type { Gpu } from "./device.ts";
+import type { Phase } from "./graph.ts";
 
 /** What a binding holds, in the order of binding numbers. */
 export type Bound =
@@ -11,6 +12,8 @@ export type Bound =
 /** A dispatch ready to be encoded. */
 export interface ReadyDispatch {
   label: string;
+  /** Of a program's dispatches, which half of the step they belong to. */
+  phase?: Phase;
   pipeline: GPUComputePipeline;
   bindGroup: GPUBindGroup;
   workgroups: [number, number, number];

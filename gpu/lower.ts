@@ -4,7 +4,7 @@
  */
 
 import type { KernelProfile } from "./device.ts";
-import { type Node, physicalLength, rowsOf, type Tensor } from "./graph.ts";
+import { type Node, type Phase, physicalLength, rowsOf, type Tensor } from "./graph.ts";
 import { type Access, accessor, bindingCount, type Storage, storageBytes } from "./storage.ts";
 
 /** A root node and the element-wise nodes that its kernel computes on the way out. */
@@ -53,6 +53,7 @@ export interface KernelSpec {
 export interface Dispatch {
   label: string;
   name: string;
+  phase: Phase;
   code: string;
   args: { tensor: Tensor; access: Access; storage: Storage | undefined }[];
   usesStep: boolean;
@@ -77,6 +78,7 @@ export interface LoweringHost {
   readonly maxBindingBytes: number;
   storageOf(tensor: Tensor): Storage;
   isMaterialised(tensor: Tensor): boolean;
+  phaseOf(node: Node): Phase;
 }
 
 /** Records the dispatches of one group after the other. */
@@ -223,6 +225,7 @@ ${row}${body}}
     this.dispatches.push({
       label: spec.label,
       name: spec.node.name,
+      phase: this.#host.phaseOf(spec.node),
       code: `${code}${constants}${floats}${spec.body}`,
       args,
       usesStep,

@@ -42,6 +42,8 @@ export {
   Profiler,
   profileTable,
   replay,
+  type StepSeconds,
+  stepSeconds,
   summarise,
 } from "./profile.ts";
 export { type WarmUp, warmUp } from "./warm_up.ts";

@@ -83,6 +83,7 @@ export function plan(graph: Graph, target: PlanTarget, parameters: ParameterLayo
     maxBindingBytes: target.maxBindingBytes,
     storageOf,
     isMaterialised: (tensor) => wanted.has(tensor),
+    phaseOf: (node) => node.id < graph.backwardFrom ? "forward" : "backward",
   });
   for (const group of fused.groups) lowering.lowerGroup(group);
   const { dispatches } = lowering;

@@ -5,12 +5,15 @@
  */
 
 import type { Gpu } from "./device.ts";
+import type { Phase } from "./graph.ts";
 import type { ReadyDispatch } from "./kernel.ts";
 import { Readback, readBuffer } from "./readback.ts";
 
 /** Time and work of one dispatch. */
 export interface KernelTime {
   label: string;
+  /** Of a program's dispatches, which half of the step they belong to; the optimizer's belong to neither. */
+  phase?: Phase | undefined;
   /** Nanoseconds on the device's clock. */
   begin: number;
   end: number;
@@ -71,9 +74,10 @@ export class Profiler {
     this.#pending = [];
     if (dispatches.length === 0) return;
     const stamps = new BigUint64Array(await readBuffer(this.#gpu, this.#resolved, 0, 16 * dispatches.length));
-    dispatches.forEach(({ label, flops, bytes }, i) => {
+    dispatches.forEach(({ label, phase, flops, bytes }, i) => {
       this.times.push({
         label,
+        phase,
         flops,
         bytes,
         begin: Number(stamps[2 * i]!),
@@ -130,6 +134,37 @@ export function summarise(times: KernelTime[]): KernelSummary[] {
       share: time / total,
     };
   }).sort((a, b) => b.share - a.share);
+}
+
+/** Seconds that the device spends on a step, by what for. */
+export interface StepSeconds {
+  /** The loss, and with it the head's gradient, which one kernel computes. */
+  forward: number;
+  backward: number;
+  optimizer: number;
+}
+
+/**
+ * Seconds of a step by what for.
+ *
+ * @param times of the kernels of one micro-batch and of the optimizer
+ * @param micro_batches of the step
+ *
+ * @example
+ * ```ts
+ * import { stepSeconds } from "./profile.ts";
+ * const times = [{ label: "adamw", begin: 0, end: 2e6, flops: 0, bytes: 0 }];
+ * stepSeconds(times, 4); // { forward: 0, backward: 0, optimizer: 0.002 }
+ * ```
+ */
+export function stepSeconds(times: KernelTime[], micro_batches: number): StepSeconds {
+  const seconds = (phase: Phase | undefined) =>
+    times.reduce((sum, t) => sum + (t.phase === phase ? t.end - t.begin : 0), 0) / 1e9;
+  return {
+    forward: micro_batches * seconds("forward"),
+    backward: micro_batches * seconds("backward"),
+    optimizer: seconds(undefined),
+  };
 }
 
 /** The table of a profile as text. */
@@ -197,6 +232,7 @@ export async function replay(
     const time = (await run(dispatch, count)) / count * 1e6;
     times.push({
       label: dispatch.label,
+      phase: dispatch.phase,
       flops: dispatch.flops,
       bytes: dispatch.bytes,
       begin: clock,

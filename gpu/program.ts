@@ -145,8 +145,11 @@ export class Program {
         bound.push(...sliceBindings(storage, mode, this.#place(tensor, store)));
       }
     }
-    const { label, name, code, workgroups, flops, bytes } = dispatch;
-    return kernels.prepare({ label: `${label} | ${name}`, code, bound, workgroups, flops, bytes });
+    const { label, name, phase, code, workgroups, flops, bytes } = dispatch;
+    return {
+      ...kernels.prepare({ label: `${label} | ${name}`, code, bound, workgroups, flops, bytes }),
+      phase,
+    };
   }
 
   /** The buffer and byte offset where a matrix starts. */

@@ -119,6 +119,7 @@ export class TrainableModel {
    *
    * @param step the step's number, counted from 1
    * @param micro as many micro-batches as `accumulate_grad_batches` says
+   * @param profiler times the last micro-batch and the optimizer
    */
   step(step: number, learning_rate: number, micro: MicroBatch[], profiler?: Profiler): void {
     const { accumulate_grad_batches: count, beta1, beta2, seed } = this.options;
@@ -134,7 +135,7 @@ export class TrainableModel {
       this.#program.setStep({ seed, index: index >>> 0, slot: index % METRICS_RING });
       const encoder = this.#gpu.device.createCommandEncoder();
       if (i === 0 && count > 1) this.#optimizer.encodeClear(encoder);
-      this.#program.encode(encoder, profiler);
+      this.#program.encode(encoder, i === count - 1 ? profiler : undefined);
       if (i === count - 1) {
         this.#optimizer.setStep({
           slot: step % METRICS_RING,
@@ -156,19 +157,36 @@ export class TrainableModel {
   }
 
   /**
-   * Times every kernel of a step: by timestamps over one more step where the adapter's measure, else by replay. Either
+   * Times every kernel of a step of one micro-batch: by timestamps over one more step where the adapter's measure, else by replay. Either
    * way the weights are spoilt, so it comes after training.
    *
    * @param step the number of a step; with the micro-batches of it
    */
   async profile(step: number, micro: MicroBatch[]): Promise<KernelTime[]> {
-    const isLlvmpipe = this.#gpu.profile !== "gpu"; // whose timestamps say when work was queued
-    if (isLlvmpipe || !this.#gpu.hasTimestamps) return await replay(this.#gpu, this.dispatches());
+    if (this.hasTimes) return await this.timedStep(step, 0, micro);
+    return await replay(this.#gpu, this.dispatches());
+  }
+
+  /** Whether the adapter's timestamps measure: llvmpipe's say when work was queued. */
+  get hasTimes(): boolean {
+    return this.#gpu.profile === "gpu" && this.#gpu.hasTimestamps;
+  }
+
+  /**
+   * Submits one optimizer step as `step` does, waits for it, and gives the times of the kernels of its last micro-batch and
+   * of the optimizer. Timed or not, a step computes the same.
+   *
+   * @throws Error when the adapter has no timestamp queries
+   */
+  async timedStep(step: number, learning_rate: number, micro: MicroBatch[]): Promise<KernelTime[]> {
     const profiler = new Profiler(this.#gpu);
-    this.step(step, 0, micro, profiler);
-    await profiler.collect();
-    profiler.destroy();
-    return profiler.times;
+    try {
+      this.step(step, learning_rate, micro, profiler);
+      await profiler.collect();
+      return profiler.times;
+    } finally {
+      profiler.destroy();
+    }
   }
 
   /** Steps submitted whose metrics were not asked for. At most 256 micro-batches may be unread. */

@@ -5,19 +5,27 @@
  */
 
 import type { Dataset } from "../data/mod.ts";
-import type { KernelTime } from "../gpu/mod.ts";
+import { type KernelTime, stepSeconds } from "../gpu/mod.ts";
 import { METRICS_RING, type MicroBatch, type StepMetrics, type TrainableModel } from "../models/mod.ts";
 import type { TrainingConfig } from "./config.ts";
 import { learningRate } from "./schedule.ts";
+import { NO_TIMES, TrainingTimes } from "./training_times.ts";
 
 /** Work that may be on the device at once, in seconds. */
 const SECONDS_AHEAD = 0.5;
+
+/** Seconds from one step that is timed on the device to the next: waiting for it costs some 10 ms. */
+const TIMED_EVERY = 10;
 
 /** What a runner works on. */
 export interface StepRunnerOptions {
   model: TrainableModel;
   dataset: Dataset;
   training: TrainingConfig;
+  /** Gets where the time goes. */
+  times?: TrainingTimes;
+  /** Whether to time a step on the device now and then. @default where times are wanted and timestamps measure */
+  isTiming?: boolean;
   /** Gets the results of steps in order, and the seconds that each of them took. */
   onResults: (results: StepMetrics[], secondsPerStep: number) => void;
 }
@@ -25,15 +33,21 @@ export interface StepRunnerOptions {
 /** Runs training steps. */
 export class StepRunner {
   readonly #o: StepRunnerOptions;
+  readonly #times: TrainingTimes;
+  readonly #isTiming: boolean;
   /** Most steps between two readings. */
   readonly #most: number;
   /** Seconds per step at the last reading. */
   #secondsPerStep = Infinity;
   /** When the device had done all steps that were read, or began. */
   #since = 0;
+  /** When a step was timed on the device. */
+  #timed = -Infinity;
 
   constructor(options: StepRunnerOptions) {
     this.#o = options;
+    this.#times = options.times ?? new TrainingTimes(NO_TIMES);
+    this.#isTiming = options.isTiming ?? (options.times !== undefined && options.model.hasTimes);
     const { log_interval, accumulate_grad_batches } = options.training;
     // One more step is on its way while results are read.
     this.#most = Math.min(log_interval, Math.floor(METRICS_RING / accumulate_grad_batches) - 1);
@@ -46,7 +60,7 @@ export class StepRunner {
     let reading: Promise<() => void> | undefined;
     this.#since = performance.now();
     while (step < until && !isStopped()) {
-      this.#submit(++step);
+      await this.#submit(++step);
       const handOver = await reading;
       handOver?.();
       reading = undefined;
@@ -63,9 +77,17 @@ export class StepRunner {
     this.#o.model.step(step, 0, this.#batches(step));
   }
 
-  #submit(step: number): void {
+  async #submit(step: number): Promise<void> {
     const { model, training } = this.#o;
-    model.step(step, learningRate(step - 1, training), this.#batches(step));
+    const batches = this.#times.prepare(() => this.#batches(step));
+    const rate = learningRate(step - 1, training);
+    if (!this.#isTiming || performance.now() < this.#timed + 1000 * TIMED_EVERY) {
+      return model.step(step, rate, batches);
+    }
+    const kernels = await model.timedStep(step, rate, batches);
+    this.#timed = performance.now();
+    // Of a step of more kernels than can be timed, nothing is known.
+    if (kernels.length === model.dispatches().length) this.#times.timed(stepSeconds(kernels, batches.length));
   }
 
   /** Times the kernels of a step; the weights are spoilt by it. */

@@ -18,6 +18,7 @@ import type { Recorder } from "./recorder.ts";
 import type { RunConfig } from "./run_config.ts";
 import { learningRate } from "./schedule.ts";
 import { StepRunner } from "./step_runner.ts";
+import { TrainingTimes } from "./training_times.ts";
 import type { TrainingProgress, TrainingResult } from "./training_result.ts";
 import type { TrainingState } from "./training_state.ts";
 
@@ -62,6 +63,7 @@ export class Trainer {
   readonly #probe: Probe;
   readonly #runner: StepRunner;
   readonly #state: TrainingState;
+  readonly #times: TrainingTimes;
   readonly #tokensPerStep: number;
   #step: number;
   /** Tokens per second over the last interval. */
@@ -75,11 +77,13 @@ export class Trainer {
     const { batch_size, max_seq_length, accumulate_grad_batches, keep_checkpoints } = config.training;
     this.#step = options.step;
     this.#state = structuredClone(options.state);
+    this.#times = new TrainingTimes(this.#state.times);
     this.#tokensPerStep = batch_size * max_seq_length * accumulate_grad_batches;
     this.#runner = new StepRunner({
       model,
       dataset,
       training: config.training,
+      times: this.#times,
       onResults: (results, secondsPerStep) => this.#take(results, secondsPerStep),
     });
     this.#probe = new Probe({
@@ -164,6 +168,7 @@ export class Trainer {
 
   /** Takes in the results of steps, in order. */
   #take(results: StepMetrics[], secondsPerStep: number): void {
+    this.#times.count(results.length);
     const { max_steps, log_interval } = this.#o.config.training;
     const state = this.#state;
     for (const metrics of results) {
@@ -215,14 +220,15 @@ export class Trainer {
 
   async #save(): Promise<void> {
     this.#progress("checkpoint");
-    await this.#keeper.save(this.#step, this.#state);
+    this.#state.times = this.#times.now();
+    await this.#times.spend("checkpoints", () => this.#keeper.save(this.#step, this.#state));
   }
 
   /** Evaluates during training; returns whether the loss is the least so far. A stop leaves it undone. */
   async #evaluate(): Promise<boolean> {
     const { eval_batches, early_stopping_patience: patience } = this.#o.config.training;
     const state = this.#state;
-    const found = await this.#probe.validationLoss(eval_batches);
+    const found = await this.#times.spend("evaluation", () => this.#probe.validationLoss(eval_batches));
     if (found === undefined) return false;
     const { val_loss } = found;
     Object.assign(state, { ...found, evaluated: this.#step });
@@ -239,7 +245,7 @@ export class Trainer {
   }
 
   async #sample(): Promise<void> {
-    const text = await this.#probe.text(SHORT_SAMPLE);
+    const text = await this.#times.spend("sampling", () => this.#probe.text(SHORT_SAMPLE));
     if (text === undefined) return;
     this.#state.sampled = this.#step;
     this.#o.recorder.sample({ step: this.#step, prompt: this.#o.config.generation.prompt, text });
@@ -248,8 +254,8 @@ export class Trainer {
   /** The end: loss over the whole validation split and a longer sample, all recorded in one go. */
   async #conclude(): Promise<TrainingResult> {
     const { recorder, config } = this.#o;
-    const found = await this.#probe.validationLoss();
-    const text = found === undefined ? undefined : await this.#probe.text();
+    const found = await this.#times.spend("evaluation", () => this.#probe.validationLoss());
+    const text = found && await this.#times.spend("sampling", () => this.#probe.text());
     if (found === undefined || text === undefined) return this.#interrupted();
     Object.assign(this.#state, { ...found, evaluated: this.#step });
     const summary = this.#summary();
@@ -318,6 +324,7 @@ export class Trainer {
       best,
       early_stopped,
       tokens_per_second,
+      seconds: this.#times.summary(seconds),
     };
   }
 }

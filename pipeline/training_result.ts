@@ -1,5 +1,7 @@
 /** What a training tells: how it stands while it goes on, and how it ended. Plain data, to be passed between threads. */
 
+import type { TrainingSeconds } from "./training_times.ts";
+
 /** How training stands, for people. Losses in nats per token, null before the first. */
 export interface TrainingProgress {
   /** Optimizer steps done. */
@@ -38,6 +40,8 @@ export interface TrainingResult {
   early_stopped: boolean;
   /** Rate over all steps, without what stands between them; null before the first. */
   tokens_per_second: number | null;
+  /** Where the time went, over all processes that trained the run. */
+  seconds: TrainingSeconds;
   /** Text written at the end; null when interrupted. */
   sample: string | null;
 }

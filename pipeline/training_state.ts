@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { UserError, validate } from "../common/mod.ts";
 import type { Dataset } from "../data/mod.ts";
+import { NO_TIMES, timesSchema } from "./training_times.ts";
 
 const step = z.int().min(0);
 
@@ -29,6 +30,8 @@ export const trainingStateSchema = z.strictObject({
   early_stopped: z.boolean(),
   /** Seconds spent on steps, over all processes that trained the run. */
   seconds: z.number(),
+  /** Where the time went, absent in checkpoints of before it was measured. */
+  times: timesSchema.default(NO_TIMES),
   /** What the run is trained on. */
   dataset: z.strictObject({ name: z.string(), source_digest: z.string(), tokens_digest: z.string() }),
 });
@@ -51,6 +54,7 @@ export function initialState({ header }: Dataset): TrainingState {
     worse: 0,
     early_stopped: false,
     seconds: 0,
+    times: NO_TIMES,
     dataset: { name, source_digest, tokens_digest },
   };
 }

@@ -12,6 +12,7 @@ import {
   type MatmulSpeed,
   openGpu,
   profileTable,
+  stepSeconds,
   summarise,
 } from "../../gpu/mod.ts";
 import type { ModelConfig } from "../../models/mod.ts";
@@ -107,8 +108,20 @@ const measures: Record<What, Measure> = {
     const dataset = await prepare(config.data);
     const model = modelOf(config, dataset.tokenizer.vocab_size);
     const { batch_size, max_seq_length, accumulate_grad_batches } = config.training;
-    const speed = await benchmarkTraining(gpu, model, config.training, dataset, maxSteps, onProfile);
-    return { batch_size, max_seq_length, accumulate_grad_batches, ...speed };
+    let parts = {};
+    const speed = await benchmarkTraining(
+      gpu,
+      model,
+      config.training,
+      dataset,
+      maxSteps,
+      onProfile && ((times) => {
+        const { forward, backward, optimizer } = stepSeconds(times, accumulate_grad_batches);
+        parts = { forward_seconds: forward, backward_seconds: backward, optimizer_seconds: optimizer };
+        onProfile(times);
+      }),
+    );
+    return { batch_size, max_seq_length, accumulate_grad_batches, ...speed, ...parts };
   },
 
   async generate(gpu, config, maxSteps) {

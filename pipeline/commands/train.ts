@@ -7,7 +7,14 @@ import { join } from "path";
 import { Command } from "commander";
 import { parse } from "yaml";
 import { displayPath, onInterrupt, type Setting, writeFileAtomic } from "../../common/mod.ts";
-import { chromeTrace, ensureAdapter, type KernelTime, profileTable, summarise } from "../../gpu/mod.ts";
+import {
+  chromeTrace,
+  ensureAdapter,
+  type KernelTime,
+  profileTable,
+  stepSeconds,
+  summarise,
+} from "../../gpu/mod.ts";
 import { trainingSectionSchema } from "../config.ts";
 import type { TrainingJob, TrainingPreview } from "../open_training.ts";
 import type { RunStore } from "../recorder.ts";
@@ -128,7 +135,10 @@ async function train(flags: TrainFlags, runs: RunStore): Promise<void> {
     await writeFileAtomic(join(dir, "artifacts", "profile.json"), JSON.stringify(chromeTrace(times)));
   }
   if (flags.json) {
-    const profile = times === undefined ? {} : { profile: summarise(times) };
+    const { accumulate_grad_batches: count } = job.config.training;
+    const profile = times === undefined
+      ? {}
+      : { step_seconds: stepSeconds(times, count), profile: summarise(times) };
     console.log(JSON.stringify({ ...report(result, dir), ...profile }));
   } else {
     display.end(result, dir);
@@ -181,7 +191,7 @@ function show(preview: TrainingPreview, { config }: TrainingJob, json: boolean):
 /** What `--json` prints at the end. */
 function report(result: TrainingResult, dir: string) {
   const { status, steps, tokens, train_loss, val_loss, val_bits_per_byte, best, early_stopped } = result;
-  const { tokens_per_second, sample } = result;
+  const { tokens_per_second, seconds, sample } = result;
   return {
     run: displayPath(dir),
     status,
@@ -194,6 +204,7 @@ function report(result: TrainingResult, dir: string) {
     best_step: best?.step ?? null,
     early_stopped,
     tokens_per_second,
+    seconds,
     sample,
   };
 }

@@ -5,10 +5,12 @@ import {
   type Gpu,
   IGNORE_TARGET,
   KernelCache,
+  type KernelTime,
   openGpu,
   ParameterStore,
   plan,
   Program,
+  stepSeconds,
 } from "../../gpu/mod.ts";
 import { type ModelConfig, modelConfig, parameters, type Weights } from "../../models/mod.ts";
 import { parameterSpecs, trainingGraph } from "../../models/gpt.ts";
@@ -241,4 +243,41 @@ Deno.test("a model that was destroyed leaves the device usable", async () => {
   }
   gpu.check();
   gpu.close();
+});
+
+Deno.test("a step that is timed computes the same, and every kernel of it has a time and a half of the step", () =>
+  withGpu({}, async (gpu) => {
+    if (!gpu.hasTimestamps) return; // nothing to time with
+    const micro = [1, 2].map((stream) => batch(OPTIONS.max_seq_length, stream));
+    const [plain, timed] = [1, 2].map(() => open(gpu, { accumulate_grad_batches: 2 })) as [
+      TrainableModel,
+      TrainableModel,
+    ];
+    plain.step(1, 1e-2, micro);
+    const kernels = await timed.timedStep(1, 1e-2, micro);
+    assert.deepEqual(named(await timed.weights()), named(await plain.weights()));
+    assert.deepEqual(await timed.readMetrics(), await plain.readMetrics());
+    assert.deepEqual(kernels.map(({ label }) => label), timed.dispatches().map(({ label }) => label));
+
+    // The loss comes last of the forward half; what computes the gradients of the weights is in the backward half.
+    const phases = kernels.map(({ phase }) => phase ?? "optimizer");
+    const order = phases.filter((phase, i) => phase !== phases[i - 1]);
+    assert.deepEqual(order, ["forward", "backward", "optimizer"]);
+    const backward = kernels.filter(({ phase }) => phase === "backward").map(({ label }) => label);
+    assert.ok(backward.some((label) => label.startsWith("matmul TN")), backward.join("\n"));
+    assert.ok(kernels.some(({ label, phase }) => label.startsWith("attention") && phase === "forward"));
+    plain.destroy();
+    timed.destroy();
+  }));
+
+Deno.test("a step's seconds by what for: forward and backward for each micro-batch, the optimizer once", () => {
+  const kernel = { label: "", flops: 0, bytes: 0 };
+  const times: KernelTime[] = [
+    { ...kernel, phase: "forward", begin: 0, end: 1e9 },
+    { ...kernel, phase: "backward", begin: 2e9, end: 4e9 },
+    { ...kernel, phase: "forward", begin: 4e9, end: 4.5e9 },
+    { ...kernel, begin: 5e9, end: 9e9 },
+  ];
+  assert.deepEqual(stepSeconds(times, 3), { forward: 4.5, backward: 6, optimizer: 4 });
+  assert.deepEqual(stepSeconds([], 1), { forward: 0, backward: 0, optimizer: 0 });
 });

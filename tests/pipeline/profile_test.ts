@@ -12,7 +12,14 @@ Deno.test("train --profile accounts for every kernel of a step and leaves a trac
       ...["train", "--config-path", "tiny.yaml", "--max-steps=2", "--profile", "--json"],
     );
     assert.equal(code, 0, err);
-    const { profile } = JSON.parse(out);
+    const { profile, step_seconds } = JSON.parse(out);
+    const milliseconds = profile.reduce(
+      (sum: number, k: { milliseconds: number }) => sum + k.milliseconds,
+      0,
+    );
+    const { forward, backward, optimizer } = step_seconds;
+    assert.ok(forward > 0 && backward > 0 && optimizer > 0);
+    assert.ok(Math.abs(1000 * (forward + backward + optimizer) - milliseconds) < 1e-9 * milliseconds);
     const kernels = profile.map((k: { kernel: string }) => k.kernel);
     for (const kernel of ["matmul NN", "matmul NT", "matmul TN", "attention", "layer norm", "adamw"]) {
       assert.ok(kernels.includes(kernel), `${kernel} in ${kernels}`);
