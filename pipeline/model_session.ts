@@ -81,7 +81,10 @@ export class ModelSession implements Disposable {
   #failure: UserError | undefined;
   #isBusy = false;
 
-  /** For `openSession`. */
+  /**
+   * For `openSession`.
+   * @internal
+   */
   constructor(
     config: RunConfig,
     training: OpenTraining,

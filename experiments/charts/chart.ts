@@ -38,7 +38,10 @@ export class Chart {
   readonly width: number;
   readonly height: number;
 
-  /** Frames a content; `lineChart`, `barChart`, `heatmap` and `sideBySide` call it. */
+  /**
+   * Frames a content; `lineChart`, `barChart`, `heatmap` and `sideBySide` call it.
+   * @internal
+   */
   constructor(
     content: Markup,
     { title, description, width, height }: {
