@@ -12,6 +12,7 @@ export {
   type OperandStorage,
 } from "./device.ts";
 export { type DriverFault, findDriverFaults } from "./driver_faults.ts";
+export { driverVersion } from "./driver_version.ts";
 export { type Axis, axis, Graph, logicalLength, physicalLength, rowsOf, type Tensor } from "./graph.ts";
 export { KernelCache, type ReadyDispatch } from "./kernel.ts";
 export {

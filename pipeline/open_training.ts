@@ -5,7 +5,7 @@
 
 import { displayPath, UserError } from "../common/mod.ts";
 import { type Dataset, openDataset, prepare, type Tokenizer, tokenizerFromJSON } from "../data/mod.ts";
-import { type Gpu, type GpuOptions, openGpu } from "../gpu/mod.ts";
+import { driverVersion, type Gpu, type GpuOptions, openGpu } from "../gpu/mod.ts";
 import {
   type AdapterBase,
   type Checkpoint,
@@ -59,6 +59,8 @@ export interface TrainingPreview {
   trained_parameters: number;
   dataset: { name: string; folder: string; vocab_size: number; train_tokens: number; val_tokens: number };
   kernelChoices: KernelChoices;
+  /** What else identifies the adapter and its driver. */
+  adapterInfo: { vendor: string; architecture: string; driver: string | null; features: string[] };
   memory: TrainingMemory;
   /** Floating-point operations of an optimizer step. */
   flops_per_step: number;
@@ -224,6 +226,7 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
     const step = trainingPlan(model, training, gpu);
     const memory = trainingMemory(model, training, gpu, step);
     checkMemory(memory, gpu);
+    const { name: adapter, vendor, architecture, features } = gpu.adapter;
     const preview: TrainingPreview = {
       model,
       parameters: parameterCount(model),
@@ -235,7 +238,8 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
         train_tokens: dataset.train.length,
         val_tokens: dataset.val.length,
       },
-      kernelChoices: { adapter: gpu.adapter.name, operands: gpu.operands, profile: gpu.profile },
+      kernelChoices: { adapter, operands: gpu.operands, profile: gpu.profile },
+      adapterInfo: { vendor, architecture, driver: driverVersion(adapter), features },
       memory,
       flops_per_step: flopsPerStep(model, training, step),
       step: checkpoint?.step ?? 0,

@@ -30,17 +30,24 @@ export interface NewRun {
   config_name: string;
   /** The user's own name for the run. @default config_name */
   name?: string;
-  /** Id of the run that this one belongs to, such as a trial to its search. */
-  parent?: string;
+  /** Id of the run that this one belongs to, such as a trial to its search, or of several. */
+  parent?: string | string[];
+  /** Labels of the user's. @default [] */
+  tags?: string[];
+  /** Words of the user's. @default "" */
+  notes?: string;
   /** The resolved configuration as YAML. */
   config_yaml: string;
-  seed: number;
+  /** Null for what needs none. */
+  seed: number | null;
 }
 
 /** What is known of a run when its training begins. */
 export interface TrainingDescription {
   /** The adapter's name. */
   adapter: string;
+  /** What else identifies the adapter. */
+  adapter_info?: { vendor: string; architecture: string; driver: string | null; features: string[] };
   /** What was chosen for kernels; a resumed run uses the same. */
   kernel_choices: Record<string, unknown>;
   /** The model's parameters. */
@@ -65,12 +72,12 @@ export interface RunStore {
   reserveRun(description: NewRun): Promise<string>;
   /**
    * Goes on with a run from a step: lines of later steps are set aside. `training` is noted of a run whose training had not
-   * begun. Throws if another process trains it.
+   * begun, `config_yaml` replaces its configuration. Throws if another process trains it.
    */
   resumeRun(
     dir: string,
     step: number,
-    options?: { warn?: (line: string) => void; training?: TrainingDescription },
+    options?: { warn?: (line: string) => void; training?: TrainingDescription; config_yaml?: string },
   ): Promise<Recorder>;
   /** What is known of a run. Throws `UserError` if the folder holds none. */
   readRun(dir: string): Promise<

@@ -6,7 +6,7 @@
 
 import { join } from "path";
 import { z } from "zod";
-import { displayPath, exists, type Setting, UserError, userPath, writeFileAtomic } from "../common/mod.ts";
+import { displayPath, exists, type Setting, UserError, userPath } from "../common/mod.ts";
 import type { KernelChoices, TrainingJob, TrainingPreview } from "./open_training.ts";
 import type { Recorder, RunStore } from "./recorder.ts";
 import { resolveRunConfig, type RunConfig, toYaml } from "./run_config.ts";
@@ -106,12 +106,19 @@ function choicesOf(
 export async function beginRun(
   runs: RunStore,
   { config, parent, resume, extended }: TrainingJob,
-  { kernelChoices: { adapter, ...kernel_choices }, step, parameters, flops_per_step }: TrainingPreview,
+  {
+    kernelChoices: { adapter, ...kernel_choices },
+    adapterInfo: adapter_info,
+    step,
+    parameters,
+    flops_per_step,
+  }: TrainingPreview,
   warn: (line: string) => void,
 ): Promise<Recorder> {
   const { batch_size, max_seq_length, accumulate_grad_batches, seed } = config.training;
   const training = {
     adapter,
+    adapter_info,
     kernel_choices,
     parameters,
     monitor_interval: config.tracking.monitor_interval,
@@ -127,9 +134,9 @@ export async function beginRun(
     };
     return await runs.createRun({ ...description, ...training }, { warn });
   }
-  const recorder = await runs.resumeRun(resume, step, { warn, training });
+  const longer = extended ? { config_yaml: toYaml(config) } : {};
+  const recorder = await runs.resumeRun(resume, step, { warn, training, ...longer });
   if (extended) {
-    await writeFileAtomic(join(resume, "config.yaml"), toYaml(config));
     recorder.event({ type: "extended", step, max_steps: config.training.max_steps });
   }
   return recorder;

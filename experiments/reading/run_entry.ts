@@ -126,7 +126,7 @@ function readRecord(dir: string): Record<string, unknown> {
   throw new UserError("is not a JSON object", { file });
 }
 
-/** The configuration that `run.json` holds, or else, as before version 0.2, that of `config.yaml`. */
+/** The configuration that `run.json` holds, or else, as in format 1, that of `config.yaml`. */
 function readConfig(dir: string, record: Record<string, unknown>, known: KnownRun): Record<string, unknown> {
   if (isSection(record.config)) return flatten(record.config);
   const file = join(dir, "config.yaml");

@@ -1,6 +1,6 @@
 /**
- * The git commit of a work tree, read from git's own files (layout: gitrepository-layout(5)), so that no program need be
- * run. Left out: whether the tree has uncommitted changes, which only git itself can tell.
+ * What git knows of a work tree. The commit is read from git's own files (layout: gitrepository-layout(5)), so that no
+ * program need be run; whether the tree has changes, which only git itself can tell, is asked of it where it may be run.
  */
 
 import * as path from "path";
@@ -24,6 +24,33 @@ export function gitCommit(folder: string): string | null {
   const common = text(path.join(gitDir, "commondir"));
   const shared = common === null ? gitDir : path.resolve(gitDir, common);
   return text(path.join(shared, ref)) ?? packedRef(shared, ref);
+}
+
+/** Where git is installed; `deno.json` allows these to be run. */
+const GIT = ["/usr/bin/git", "/opt/homebrew/bin/git"];
+
+/** Longer than this a run does not wait for git. */
+const GIT_MS = 3000;
+
+/**
+ * Whether the work tree has changes that are not committed, files that git does not know among them. Null where there is
+ * no work tree or no git, where git may not be run, or when it takes more than 3 s.
+ */
+export async function gitIsDirty(folder: string): Promise<boolean | null> {
+  if (gitCommit(folder) === null) return null;
+  for (const git of GIT) {
+    try {
+      const { success, stdout } = await new Deno.Command(git, {
+        // No lock that a git command of the user's might find, and no program that the repository's settings name.
+        args: ["--no-optional-locks", "-c", "core.fsmonitor=false", "status", "--porcelain"],
+        cwd: folder,
+        stderr: "null",
+        signal: AbortSignal.timeout(GIT_MS),
+      }).output();
+      return success ? stdout.length > 0 : null;
+    } catch { /* not here, or not allowed */ }
+  }
+  return null;
 }
 
 function findGitDir(folder: string): string | null {

@@ -43,7 +43,7 @@ export async function latestRun(runsDir: string, configName?: string): Promise<s
   let latest: { dir: string; id: string; created: string } | undefined;
   for (const dir of await folders(runsDir)) {
     const run = await readRun(dir).catch(() => undefined);
-    if (run === undefined || run.parent !== null) continue;
+    if (run === undefined || run.parents.length > 0) continue;
     if (configName !== undefined && run.config_name !== configName) continue;
     const { created } = run;
     const id = path.basename(dir);

@@ -9,24 +9,31 @@ import {
   displayPath,
   JsonlWriter,
   makeFolder,
+  parseYaml,
   readJsonl,
+  readText,
+  sha256,
   UserError,
   VERSION,
   writeFileAtomic,
 } from "../../common/mod.ts";
-import type { NewRun, Recorder, RunDescription, TrainingDescription } from "../../pipeline/mod.ts";
+import type { NewRun, Recorder, TrainingDescription } from "../../pipeline/mod.ts";
 import { machineSources, Monitor } from "../monitor/monitor.ts";
+import { BEGINNING, readAppended } from "../reading/appended_lines.ts";
 import { discardLater } from "./discard_later.ts";
-import { gitCommit } from "./git.ts";
+import { gitCommit, gitIsDirty } from "./git.ts";
+import { MetricSummaries } from "./metric_summary.ts";
 import { makeRunFolder } from "./run_folder.ts";
-import { readRun, type RunRecord, writeRunSync } from "./run_record.ts";
+import { readRun, RUN_FORMAT_VERSION, type RunRecord, updateRunSync, writeRunSync } from "./run_record.ts";
 
-/** What tests replace. */
+/** What scripts and tests replace. */
 export interface TrackerOptions {
   /** The time. @default the clock's */
   now?: () => Date;
   /** Gets warnings, one line each. @default standard error */
   warn?: (line: string) => void;
+  /** A folder in the work tree whose commit is noted. @default ChatGoT's own */
+  program?: string;
 }
 
 const STREAMS = ["metrics", "samples", "system", "events"] as const;
@@ -54,11 +61,12 @@ type Stream = typeof STREAMS[number];
  * ```
  */
 export async function createRun(
-  description: RunDescription,
+  description: NewRun & Partial<TrainingDescription>,
   options: TrackerOptions = {},
-): Promise<Recorder> {
+): Promise<RunTracker> {
   const { dir, lock } = await makeRun(description, description, options);
   const tracker = new RunTracker(dir, await openStreams(dir), lock, options);
+  tracker.event({ type: "started", step: 0 });
   await tracker.watch(description);
   return tracker;
 }
@@ -78,26 +86,33 @@ export async function reserveRun(description: NewRun, options: TrackerOptions = 
 /** A new run's folder, held for this process, with all but its streams. */
 async function makeRun(
   description: NewRun,
-  training: TrainingDescription | undefined,
+  training: Partial<TrainingDescription> | undefined,
   options: TrackerOptions,
 ): Promise<{ dir: string; lock: Deno.FsFile }> {
-  const { runs_dir, config_name, name, parent, config_yaml, seed } = description;
+  const { runs_dir, config_name, name, parent, config_yaml, seed, tags = [], notes = "" } = description;
+  const folder = options.program ?? import.meta.dirname ?? ".";
+  const git_dirty = await gitIsDirty(folder);
   const now = options.now?.() ?? new Date();
   const dir = await makeRunFolder(runs_dir, config_name, now);
-  const lock = lockRun(dir);
+  const lock = await lockRun(dir);
   writeRunSync(dir, {
-    format_version: 1,
+    format_version: RUN_FORMAT_VERSION,
     id: path.basename(dir),
     name: name ?? config_name,
     config_name,
-    parent: parent ?? null,
+    tags,
+    notes,
+    parents: parent === undefined ? [] : [parent].flat(),
+    archived: false,
     status: training === undefined ? "created" : "running",
     created: now.toISOString(),
     ended: null,
     seed,
     ...trained(training),
     command_line: [path.basename(new URL(Deno.mainModule).pathname), ...Deno.args],
-    git_commit: gitCommit(import.meta.dirname ?? "."),
+    ...configOf(config_yaml),
+    git_commit: gitCommit(folder),
+    git_dirty,
     resumed: [],
     summary: {},
     ...thisProcess(),
@@ -109,14 +124,21 @@ async function makeRun(
 
 /** What `run.json` says of a training; nulls before it began. */
 function trained(
-  training: TrainingDescription | undefined,
-): Pick<RunRecord, "adapter" | "kernel_choices" | "parameters" | "flops_per_token"> {
+  training: Partial<TrainingDescription> | undefined,
+): Pick<RunRecord, "adapter" | "adapter_info" | "kernel_choices" | "parameters" | "flops_per_token"> {
   return {
     adapter: training?.adapter ?? null,
+    adapter_info: training?.adapter_info ?? null,
     kernel_choices: training?.kernel_choices ?? {},
     parameters: training?.parameters ?? null,
     flops_per_token: training?.flops_per_token ?? null,
   };
+}
+
+/** What `run.json` says of `config.yaml`. */
+function configOf(config_yaml: string): Pick<RunRecord, "config" | "config_digest"> {
+  const { value } = parseYaml(config_yaml, "config.yaml");
+  return { config: value as RunRecord["config"], config_digest: sha256(config_yaml) };
 }
 
 /**
@@ -125,15 +147,15 @@ function trained(
  * Throws `UserError` if the folder holds no run, or another process is writing to it.
  *
  * @param step the checkpoint's step
- * @param options `training` is noted of a run whose training had not begun
+ * @param options `training` is noted of a run whose training had not begun; `config_yaml` replaces the configuration
  */
 export async function resumeRun(
   dir: string,
   step: number,
-  options: TrackerOptions & { training?: TrainingDescription } = {},
-): Promise<Recorder> {
+  options: TrackerOptions & { training?: TrainingDescription; config_yaml?: string } = {},
+): Promise<RunTracker> {
   const record = await readRun(dir);
-  const lock = lockRun(dir);
+  const lock = await lockRun(dir);
   try {
     const discarded = {
       metrics: await discardLater(dir, "metrics", step),
@@ -141,16 +163,20 @@ export async function resumeRun(
     };
     const time = (options.now?.() ?? new Date()).toISOString();
     const begins = record.status === "created";
-    writeRunSync(dir, {
-      ...record,
+    const { config_yaml } = options;
+    if (config_yaml !== undefined) await writeFileAtomic(path.join(dir, "config.yaml"), config_yaml);
+    const config = configOf(await readText(path.join(dir, "config.yaml")));
+    updateRunSync(dir, (record) => ({
       ...thisProcess(),
       ...(record.adapter === null ? trained(options.training) : {}),
       status: "running",
       ended: null,
+      ...config,
+      metrics_summary: undefined,
       resumed: begins ? [] : [...record.resumed, { step, time }],
-    });
+    }));
     const tracker = new RunTracker(dir, await openStreams(dir), lock, options);
-    if (!begins) tracker.event({ type: "resumed", step, discarded });
+    tracker.event(begins ? { type: "started", step } : { type: "resumed", step, discarded });
     await tracker.watch(options.training);
     return tracker;
   } catch (error) {
@@ -159,8 +185,8 @@ export async function resumeRun(
   }
 }
 
-/** The recorder of one run. */
-class RunTracker implements Recorder {
+/** The recorder of one run; made by `createRun` and `resumeRun`. */
+export class RunTracker implements Recorder {
   readonly dir: string;
   private readonly streams: Record<Stream, JsonlWriter>;
   private readonly lock: Deno.FsFile;
@@ -169,6 +195,7 @@ class RunTracker implements Recorder {
   private readonly troubled = new Set<string>();
   private monitor: Monitor | undefined;
   private step = 0;
+  private readonly summaries = new MetricSummaries();
   private finished = false;
 
   constructor(
@@ -182,6 +209,7 @@ class RunTracker implements Recorder {
     this.lock = lock;
     this.now = options.now ?? (() => new Date());
     this.warn = options.warn ?? ((line) => console.error(line));
+    readAppended(path.join(dir, "metrics.jsonl"), BEGINNING, (line) => this.summaries.add(line));
   }
 
   /** Has the machine looked at until the run's end, where that is wanted. */
@@ -198,9 +226,10 @@ class RunTracker implements Recorder {
     await monitor.begin();
   }
 
-  metrics({ step, tokens, ...measured }: { step: number; tokens: number; [name: string]: number }): void {
+  metrics({ step, ...measured }: { step: number; [name: string]: number }): void {
     this.step = step;
-    this.append("metrics", { step, time: this.now().toISOString(), tokens, ...measured });
+    const line = { step, time: this.now().toISOString(), ...measured };
+    if (this.append("metrics", line)) this.summaries.add(line);
     const odd = Object.entries(measured).filter(([, value]) => !Number.isFinite(value));
     if (odd.length > 0) {
       const values = Object.fromEntries(odd.map(([name, value]) => [name, String(value)]));
@@ -218,32 +247,35 @@ class RunTracker implements Recorder {
 
   finish(status: "completed" | "failed" | "interrupted", summary: Record<string, unknown>): void {
     if (this.finished) return;
+    this.event({ type: "ended", step: this.summaries.summary(0).step ?? 0, status });
     this.finished = true;
     const tokens = typeof summary.tokens === "number" ? summary.tokens : undefined;
     summary = { ...summary, ...this.monitor?.end(tokens) };
-    this.guard("run.json", () => {
-      const record = JSON.parse(Deno.readTextFileSync(path.join(this.dir, "run.json"))) as RunRecord;
-      writeRunSync(this.dir, { ...record, status, ended: this.now().toISOString(), summary });
-    });
     for (const stream of STREAMS) {
       this.guard(`${stream}.jsonl`, () => this.streams[stream].sync());
       this.streams[stream].close();
     }
+    this.guard("run.json", () => {
+      const bytes = Deno.statSync(path.join(this.dir, "metrics.jsonl")).size;
+      const metrics_summary = this.summaries.summary(bytes);
+      updateRunSync(this.dir, () => ({ status, ended: this.now().toISOString(), summary, metrics_summary }));
+    });
     this.lock.close();
   }
 
   /** A line that arrives after the end, such as a loss that was still on its way, is dropped. */
-  private append(stream: Stream, line: Record<string, unknown>): void {
-    if (!this.finished) this.guard(`${stream}.jsonl`, () => this.streams[stream].append(line));
+  private append(stream: Stream, line: Record<string, unknown>): boolean {
+    return !this.finished && this.guard(`${stream}.jsonl`, () => this.streams[stream].append(line));
   }
 
-  /** Runs a write; its failure is a warning, told once for each file until it works again. */
-  private guard(file: string, write: () => void): void {
+  /** Runs a write and says whether it worked; its failure is a warning, told once for each file until it works again. */
+  private guard(file: string, write: () => void): boolean {
     try {
       write();
       this.troubled.delete(file);
+      return true;
     } catch (error) {
-      if (this.troubled.has(file)) return;
+      if (this.troubled.has(file)) return false;
       this.troubled.add(file);
       const why = error instanceof UserError
         ? error.message
@@ -253,6 +285,7 @@ class RunTracker implements Recorder {
       this.warn(
         `warning: ${displayPath(path.join(this.dir, file))} is not written: ${why}; training goes on`,
       );
+      return false;
     }
   }
 }
@@ -267,10 +300,16 @@ async function openStreams(dir: string): Promise<Record<Stream, JsonlWriter>> {
   };
 }
 
-/** Holds the run for this process; the system lets go of it when the process ends, however it ends. */
-function lockRun(dir: string): Deno.FsFile {
+/**
+ * Holds the run for this process; the system lets go of it when the process ends, however it ends. Tries for a moment,
+ * since who lists runs may be looking whether this one is held.
+ */
+async function lockRun(dir: string): Promise<Deno.FsFile> {
   const lock = Deno.openSync(path.join(dir, ".lock"), { write: true, create: true });
-  if (lock.tryLockSync(true)) return lock;
+  for (let tries = 0; tries < 10; tries++) {
+    if (lock.tryLockSync(true)) return lock;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
   lock.close();
   throw new UserError("another process is training this run", {
     file: displayPath(dir),

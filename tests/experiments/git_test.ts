@@ -2,7 +2,7 @@
 
 import assert from "assert";
 import * as path from "path";
-import { gitCommit } from "../../experiments/tracker/git.ts";
+import { gitCommit, gitIsDirty } from "../../experiments/tracker/git.ts";
 
 const git = async (dir: string, ...args: string[]) => {
   const settings = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"];
@@ -70,5 +70,26 @@ Deno.test("gitCommit() agrees with git", async () => {
     assert.equal(gitCommit(dir), head);
   } finally {
     await Deno.remove(root, { recursive: true });
+  }
+});
+
+Deno.test("gitIsDirty() sees changes and new files, and null where there is no work tree", async () => {
+  if (!hasGit) return;
+  const dir = await Deno.makeTempDir();
+  try {
+    assert.equal(await gitIsDirty(dir), null);
+    await git(dir, "init", "--quiet");
+    await Deno.writeTextFile(path.join(dir, "a"), "1");
+    await git(dir, "add", "a");
+    await git(dir, "commit", "--quiet", "-m", "one");
+    assert.equal(await gitIsDirty(dir), false);
+    await Deno.writeTextFile(path.join(dir, "a"), "2");
+    assert.equal(await gitIsDirty(dir), true);
+    await git(dir, "checkout", "--quiet", "a");
+    assert.equal(await gitIsDirty(dir), false);
+    await Deno.writeTextFile(path.join(dir, "b"), "");
+    assert.equal(await gitIsDirty(dir), true);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
   }
 });

@@ -2,8 +2,16 @@
 
 import assert from "assert";
 import * as path from "path";
-import { readJson, readJsonl, UserError } from "../../common/mod.ts";
-import { createRun, latestRun, readLines, readRun, reserveRun, resumeRun } from "../../experiments/mod.ts";
+import { readJson, readJsonl, sha256, UserError } from "../../common/mod.ts";
+import {
+  createRun,
+  latestRun,
+  readLines,
+  readRun,
+  reserveRun,
+  resumeRun,
+  updateRunSync,
+} from "../../experiments/mod.ts";
 import type { RunDescription } from "../../pipeline/recorder.ts";
 
 /** Runs a test with a folder for runs that is removed afterwards. */
@@ -33,7 +41,7 @@ const NOON = at("2026-11-24T12:00:00.000Z");
 
 Deno.test("createRun() makes the folder with all that identifies the run", () =>
   withRuns(async (describe) => {
-    const run = await createRun(describe({ name: "first try" }), NOON);
+    const run = await createRun(describe({ name: "first try", tags: ["a", "b"], notes: "try" }), NOON);
     assert.equal(path.basename(run.dir), "tiny_20261124_120000");
     const names = Array.from(Deno.readDirSync(run.dir), (entry) => entry.name).sort();
     assert.deepEqual(names, [
@@ -52,7 +60,14 @@ Deno.test("createRun() makes the folder with all that identifies the run", () =>
     assert.equal(record.id, "tiny_20261124_120000");
     assert.equal(record.name, "first try");
     assert.equal(record.config_name, "tiny");
-    assert.equal(record.parent, null);
+    assert.deepEqual([record.format_version, record.parents, record.tags, record.notes], [
+      2,
+      [],
+      ["a", "b"],
+      "try",
+    ]);
+    assert.deepEqual(record.config, { model: { n_layer: 4 } });
+    assert.equal(record.config_digest, sha256("model:\n  n_layer: 4\n"));
     assert.equal(record.status, "running");
     assert.equal(record.created, "2026-11-24T12:00:00.000Z");
     assert.equal(record.ended, null);
@@ -93,7 +108,9 @@ Deno.test("metrics, samples and events are lines with step and time", () =>
       { step: 10, time, prompt: "Call me ", text: "Ishmael.\n" },
     ]);
     assert.deepEqual(await lines("events.jsonl"), [
+      { type: "started", step: 0, time },
       { type: "checkpoint", step: 10, time, folder: "checkpoints/step_00000010" },
+      { type: "ended", step: 10, time, status: "completed" },
     ]);
     assert.deepEqual(await lines("system.jsonl"), []); // nobody asked for looks at the machine
   }));
@@ -122,7 +139,7 @@ Deno.test("NaN and Infinity are written as null, with an event", () =>
     const [line] = readLines(run.dir, "metrics");
     assert.equal(line?.train_loss, null);
     assert.equal(line?.grad_norm, null);
-    const [event] = await readJsonl(path.join(run.dir, "events.jsonl"));
+    const [, event] = await readJsonl(path.join(run.dir, "events.jsonl"));
     assert.equal(event?.type, "not_finite");
     assert.equal(event?.step, 3);
     assert.deepEqual(event?.values, { train_loss: "NaN", grad_norm: "Infinity" });
@@ -219,12 +236,13 @@ Deno.test("resumeRun() moves lines beyond the checkpoint aside, marks the seam a
     assert.deepEqual(await steps("metrics.discarded.jsonl"), [30]);
     assert.deepEqual(await steps("samples.jsonl"), [10, 20]);
     assert.deepEqual(await steps("samples.discarded.jsonl"), [30]);
-    assert.deepEqual(await lines("events.jsonl"), [{
-      type: "resumed",
-      step: 20,
-      time: "2026-11-24T13:00:00.000Z",
-      discarded: { metrics: 1, samples: 1 },
-    }]);
+    const time = "2026-11-24T13:00:00.000Z";
+    assert.deepEqual(await lines("events.jsonl"), [
+      { type: "started", step: 0, time: "2026-11-24T12:00:00.000Z" },
+      { type: "ended", step: 30, time: "2026-11-24T12:00:00.000Z", status: "interrupted" },
+      { type: "resumed", step: 20, time, discarded: { metrics: 1, samples: 1 } },
+      { type: "ended", step: 30, time, status: "completed" },
+    ]);
     const record = await readRun(run.dir);
     assert.equal(record.status, "completed");
     assert.equal(record.created, "2026-11-24T12:00:00.000Z");
@@ -284,12 +302,14 @@ Deno.test("resumeRun() and readRun() name the file where there is no run, or one
   withRuns(async (describe) => {
     const dir = describe().runs_dir;
     await assert.rejects(resumeRun(dir, 0), { name: "UserError", message: "no such file or folder" });
-    await Deno.writeTextFile(path.join(dir, "run.json"), '{"format_version": 2}');
+    await Deno.writeTextFile(path.join(dir, "run.json"), '{"format_version": 2, "id": 3}');
     await assert.rejects(readRun(dir), (error) => {
       assert.ok(error instanceof UserError);
-      assert.match(error.describe(), /run\.json: .*format_version/);
+      assert.match(error.describe(), /run\.json: .*id: expected text, got 3/);
       return true;
     });
+    await Deno.writeTextFile(path.join(dir, "run.json"), '{"format_version": 3}');
+    await assert.rejects(readRun(dir), /format_version 3 is newer than 2/);
   }));
 
 Deno.test("latestRun() finds the newest run, of a configuration where one is given, and no trial", () =>
@@ -339,4 +359,63 @@ Deno.test("what cannot be written at the end is a warning too", () =>
     assert.equal(warnings.length, 1);
     assert.match(warnings[0]!, /run\.json is not written/);
     await assert.rejects(readJson(path.join(run.dir, "run.json")));
+  }));
+
+Deno.test("a run of format 1 is read, and resuming makes it one of today's", () =>
+  withRuns(async (describe) => {
+    const run = await createRun(describe(), NOON);
+    run.finish("interrupted", {});
+    const file = path.join(run.dir, "run.json");
+    const { parents: _, tags: _t, notes: _n, config: _c, config_digest: _d, metrics_summary: _m, ...old } =
+      JSON.parse(await Deno.readTextFile(file));
+    await Deno.writeTextFile(file, JSON.stringify({ ...old, format_version: 1, parent: "search_1" }));
+    const read = await readRun(run.dir);
+    assert.deepEqual([read.parents, read.tags, read.config], [["search_1"], [], {}]);
+    (await resumeRun(run.dir, 0)).finish("completed", {});
+    const now = JSON.parse(await Deno.readTextFile(file));
+    assert.deepEqual([now.format_version, now.parents, now.config], [2, ["search_1"], {
+      model: { n_layer: 4 },
+    }]);
+    assert.ok(!("parent" in now));
+  }));
+
+Deno.test("a run that ends sums its metrics up, with those from before it was resumed and none that were taken back", () =>
+  withRuns(async (describe) => {
+    const run = await createRun(describe(), NOON);
+    for (const step of [1, 2, 3]) run.metrics({ step, tokens: step, loss: step === 3 ? 0 : 10 - step });
+    run.finish("interrupted", {});
+    const resumed = await resumeRun(run.dir, 2);
+    resumed.metrics({ step: 3, tokens: 3, loss: 7.5 });
+    resumed.finish("completed", {});
+    const { metrics_summary } = await readRun(run.dir);
+    assert.deepEqual(metrics_summary?.by_name.loss, {
+      last: 7.5,
+      last_step: 3,
+      min: 7.5,
+      min_step: 3,
+      max: 9,
+      max_step: 1,
+      count: 3,
+    });
+    assert.equal(metrics_summary?.bytes, (await Deno.stat(path.join(run.dir, "metrics.jsonl"))).size);
+  }));
+
+Deno.test("a resumed run takes the configuration that it is given", () =>
+  withRuns(async (describe) => {
+    const run = await createRun(describe(), NOON);
+    run.finish("completed", {});
+    const config_yaml = "model:\n  n_layer: 6\n";
+    (await resumeRun(run.dir, 0, { config_yaml })).finish("completed", {});
+    const { config, config_digest } = await readRun(run.dir);
+    assert.deepEqual([config, config_digest], [{ model: { n_layer: 6 } }, sha256(config_yaml)]);
+    assert.equal(await Deno.readTextFile(path.join(run.dir, "config.yaml")), config_yaml);
+  }));
+
+Deno.test("changes to a run's record while it goes on are kept when it ends", () =>
+  withRuns(async (describe) => {
+    const run = await createRun(describe(), NOON);
+    updateRunSync(run.dir, ({ tags }) => ({ tags: [...tags, "good"] }));
+    run.finish("completed", {});
+    const { tags, status } = await readRun(run.dir);
+    assert.deepEqual([tags, status], [["good"], "completed"]);
   }));
