@@ -14,6 +14,7 @@ export type { RunEntry, RunState } from "./reading/run_entry.ts";
 export { listRuns, type RefreshOptions, RunIndex } from "./reading/run_index.ts";
 export { readLines, type RunStream } from "./reading/run_lines.ts";
 export type { MetricsSummary, MetricSummary } from "./tracker/metric_summary.ts";
+export { jsonSchemas } from "./tracker/line_schemas.ts";
 export { latestRun } from "./tracker/run_folder.ts";
 export { readRun, type RunRecord, updateRunSync } from "./tracker/run_record.ts";
 export { createRun, reserveRun, resumeRun, type TrackerOptions } from "./tracker/tracker.ts";

@@ -1,7 +1,7 @@
 /** Writes `docs/formats/schemas/` anew from the code that knows the formats; a test holds the two together. */
 
 import { join } from "path";
-import { jsonSchemas } from "../experiments/tracker/line_schemas.ts";
+import { jsonSchemas } from "../experiments/mod.ts";
 
 const FOLDER = join(import.meta.dirname!, "../docs/formats/schemas");
 for (const [name, schema] of Object.entries(jsonSchemas())) {
