@@ -40,9 +40,10 @@ export function physicalLength(a: Axis): number {
 
 /**
  * What a tensor is to the planner: `activation` may share memory once it is dead, `parameter` lives in the parameter
- * store, `input` is written by the host before a step, `state` outlives the step (a KV cache).
+ * store, `input` is written by the host before a step, `state` outlives the step (a KV cache), `constant` is known when the
+ * graph is defined.
  */
-export type TensorKind = "activation" | "parameter" | "gradient" | "input" | "state";
+export type TensorKind = "activation" | "parameter" | "gradient" | "input" | "state" | "constant";
 
 /** How a kernel sees a tensor: `matrix` through accessors of vec4f, `array` as a plain storage array. */
 export type TensorForm = "matrix" | "array";
@@ -57,7 +58,7 @@ export interface Tensor {
   readonly kind: TensorKind;
   readonly form: TensorForm;
   readonly dtype: "f32" | "u32";
-  /** The node that makes it; undefined for parameters, inputs and states. */
+  /** The node that makes it; undefined for parameters, inputs, states and constants. */
   readonly node: Node | undefined;
   /** For a gradient of a parameter: the parameter whose slot in the gradient buffer it is written to. */
   target: Tensor | undefined;
@@ -95,6 +96,8 @@ export class Graph {
   readonly outputs = new Map<string, Tensor>();
   /** Id of the first node of the backward pass; Infinity while there is none. */
   backwardFrom = Infinity;
+  /** The numbers of each constant: logical elements, row after row. */
+  readonly constants = new Map<Tensor, Float32Array>();
   #scope: string[] = [];
 
   /** Names what `define` adds after `name/`, for profiles and error messages. */
@@ -135,6 +138,13 @@ export class Graph {
   /** A matrix that outlives the step and starts as zeros, such as a KV cache. */
   state(name: string, rows: Axis, cols: Axis): Tensor {
     return this.#tensor({ name, rows, cols, kind: "state" });
+  }
+
+  /** A matrix of numbers that never change, `data` row after row without padding, such as a table of angles. */
+  constant(name: string, rows: Axis, cols: Axis, data: Float32Array): Tensor {
+    const tensor = this.#tensor({ name, rows, cols, kind: "constant" });
+    this.constants.set(tensor, data);
+    return tensor;
   }
 
   /** Adds a node and makes its output tensors. */

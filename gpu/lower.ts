@@ -161,12 +161,13 @@ export class Lowering {
     };
     if (root.outputs[0]!.node === root) store(root.outputs[0]!, "v0");
     chain.forEach((node, i) => {
-      const inputs = node.inputs.map((tensor) => {
+      const inputs = node.inputs.map((tensor, k) => {
+        const place = node.op.readsAt?.(node, k) ?? "row, col";
         const fused = names.get(tensor);
         if (fused !== undefined) return fused;
         const name = `in${args.length}`;
         args.push({ name, tensor, access: "read" });
-        return `load_${name}(row, col)`;
+        return `load_${name}(${place})`;
       });
       if (node.op.prelude !== undefined) preludes.add(node.op.prelude);
       body += `  let v${i + 1} = ${node.op.expression!(node, inputs)};\n`;

@@ -18,15 +18,21 @@ export { KernelCache, type ReadyDispatch } from "./kernel.ts";
 export {
   attention,
   type AttentionOptions,
+  type AttentionVariant,
   cachedAttention,
   type CachedAttentionOptions,
+  type Sparsity,
+  standardAttention,
 } from "./kernels/attention/mod.ts";
 export { headLoss, IGNORE_TARGET } from "./kernels/cross_entropy/mod.ts";
-export { add, dropout, gelu, scale } from "./kernels/elementwise/mod.ts";
+export { add, dropout, gelu, reluSquared, scale, swiglu } from "./kernels/elementwise/mod.ts";
 export { embedding, tokenIndex, tokenIndexLength } from "./kernels/embedding/mod.ts";
+export { headNorm, type HeadNormOptions } from "./kernels/head_norm/mod.ts";
 export { layerNorm } from "./kernels/layer_norm/mod.ts";
 export { benchmarkMatmul, type MatmulShape, type MatmulSpeed } from "./kernels/matmul/benchmark.ts";
 export { lastRow, linear, matmul, matmulTransposed } from "./kernels/matmul/mod.ts";
+export { rmsNorm } from "./kernels/rms_norm/mod.ts";
+export { rotary, type RotaryOptions, rotaryTable } from "./kernels/rotary/mod.ts";
 export { Optimizer, type OptimizerOptions } from "./optimizer/mod.ts";
 export {
   layoutParameters,

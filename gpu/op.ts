@@ -25,6 +25,12 @@ export interface Op {
    */
   expression?(node: Node, inputs: string[]): string;
 
+  /**
+   * Where `expression` reads an input, as WGSL of row and column, if not at the result's own `row, col`. Such an input is made
+   * before the kernel runs, never in it.
+   */
+  readsAt?(node: Node, input: number): string | undefined;
+
   /** WGSL functions that `expression` calls. */
   readonly prelude?: string;
 

@@ -214,6 +214,7 @@ function measure(graph: Graph, blocks: Block[], storageOf: (t: Tensor) => Storag
   }
   for (const tensor of graph.tensors) {
     if (tensor.kind === "input") memory.inputs += arrayBytes(tensor);
+    if (tensor.kind === "constant") memory.inputs += storageBytes(storageOf(tensor));
     if (tensor.kind === "state") memory.states += storageBytes(storageOf(tensor));
   }
   return memory;

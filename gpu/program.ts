@@ -7,12 +7,12 @@ import type { Gpu } from "./device.ts";
 import { type Tensor } from "./graph.ts";
 import { type Bound, type KernelCache, type ReadyDispatch } from "./kernel.ts";
 import type { Dispatch } from "./lower.ts";
-import { unpackMatrix } from "./matrix.ts";
+import { packMatrix, unpackMatrix } from "./matrix.ts";
 import type { ParameterStore } from "./parameters.ts";
 import { arrayBytes, type Plan } from "./plan.ts";
 import { encodePass, type Profiler } from "./profile.ts";
 import { Readback, readBuffer } from "./readback.ts";
-import { bindingCount, type BufferStorage, storageBytes } from "./storage.ts";
+import { bindingCount, type BufferStorage, type Storage, storageBytes } from "./storage.ts";
 
 /** The uniform `step` of kernels (see `STEP_WGSL`). Fields left out are 0. */
 export interface StepValues {
@@ -81,7 +81,7 @@ export class Program {
       label,
       size: [width, height],
       format: "rgba32float",
-      usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_SRC,
+      usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_SRC | GPUTextureUsage.COPY_DST,
     });
     this.#owned.push(texture);
     return texture;
@@ -103,7 +103,37 @@ export class Program {
         this.#buffers.set(tensor, this.#buffer(arrayBytes(tensor), GPUBufferUsage.STORAGE, tensor.name));
       }
       if (tensor.kind === "state") this.#allocateState(tensor, states);
+      if (tensor.kind === "constant") this.#allocateConstant(tensor);
     }
+  }
+
+  #allocateConstant(tensor: Tensor): void {
+    const storage = this.plan.storages.get(tensor);
+    if (storage === undefined) return; // no kernel uses it
+    const { queue } = this.#gpu.device;
+    const data = packMatrix(
+      this.plan.graph.constants.get(tensor)!,
+      tensor.rows,
+      tensor.cols,
+      pitchOf(storage) * 4,
+    );
+    if (storage.kind === "buffer") {
+      const buffer = this.#buffer(storageBytes(storage), GPUBufferUsage.STORAGE, tensor.name);
+      queue.writeBuffer(buffer, 0, data);
+      this.#buffers.set(tensor, buffer);
+      return;
+    }
+    const { rows, cols, width, height } = storage;
+    const texture = this.#texture(width, height, tensor.name);
+    for (let first = 0; first < rows; first += height) {
+      const part = data.subarray(first * cols * 4);
+      const layout = { bytesPerRow: cols * 16 };
+      queue.writeTexture({ texture, origin: [first / height * cols, 0] }, part, layout, [
+        cols,
+        Math.min(height, rows - first),
+      ]);
+    }
+    this.#textures.set(tensor, texture);
   }
 
   #allocateState(tensor: Tensor, states?: Program): void {
@@ -231,6 +261,11 @@ export class Program {
     for (const owned of this.#owned) owned.destroy();
     for (const readback of this.#readbacks.values()) readback.destroy();
   }
+}
+
+/** vec4s from one row of a matrix to the next, before the rows of a texture are folded. */
+function pitchOf(storage: Storage): number {
+  return storage.kind === "buffer" ? storage.pitch : storage.cols;
 }
 
 /** The bindings of a matrix in a buffer, one per slice. */

@@ -1,7 +1,7 @@
 /**
  * Reading a checkpoint: a folder `step_00000500/` with
  *
- * - `config.json`, `model.safetensors`: a Hugging Face model (GPT2LMHeadModel), as it stands;
+ * - `config.json`, `model.safetensors`: a Hugging Face model (GPT2LMHeadModel), as it stands, where such a one computes the same;
  * - `optimizer.safetensors`: AdamW's moments, `exp_avg.<name>` and `exp_avg_sq.<name>`;
  * - or, where adapters are trained, `adapter_config.json` and `adapter_model.safetensors` in PEFT's form beside
  *   `config.json`, and the moments of the adapters alone; the model that they belong to stands elsewhere;
@@ -18,7 +18,7 @@ import { AdapterFolder, openAdapter } from "./adapter.ts";
 import { ADAPTER_FILES, type AdapterBase } from "./adapter_files.ts";
 import type { ModelConfig } from "./config.ts";
 import { fromHuggingFaceConfig } from "./hugging_face_config.ts";
-import { parameters, type Weights } from "./parameters.ts";
+import { parameters, storedName, type Weights } from "./parameters.ts";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
 
 /** Version of the folder's form that is written; an older one would be read too, a newer one is refused. */
@@ -68,7 +68,9 @@ export class Checkpoint implements Disposable {
   /** One parameter's weights, row-major in the shape that `parameters(config)` says. */
   weight(name: string): Float32Array<ArrayBuffer> {
     const model = this.#model;
-    return model instanceof AdapterFolder ? model.weight(name) : model.readFloat32(name);
+    return model instanceof AdapterFolder
+      ? model.weight(name)
+      : model.readFloat32(storedName(this.config, name));
   }
 
   /** The model that the checkpoint's adapters belong to; undefined where all weights are trained. */
@@ -153,16 +155,17 @@ export async function readCheckpoint(path: string, expected?: ModelConfig): Prom
 /**
  * Checks that a file holds every parameter of a configuration that is trained, in its shape.
  *
- * @param prefix what stands before the parameters' names in the file.
+ * @param prefix what stands before the parameters' names in the file; "" in a model's own file.
  * @throws UserError with the first tensor that is missing or of another shape.
  */
 export function checkShapes(file: SafetensorsFile, config: ModelConfig, prefix: string): void {
   for (const { name, shape, frozen } of parameters(config)) {
     if (frozen) continue;
-    const found = file.info(prefix + name).shape;
+    const stored = prefix === "" ? storedName(config, name) : prefix + name;
+    const found = file.info(stored).shape;
     if (found.length !== shape.length || found.some((n, i) => n !== shape[i])) {
       throw new UserError(
-        `tensor ${prefix}${name} is [${found.join(", ")}], the configuration expects [${shape.join(", ")}]`,
+        `tensor ${stored} is [${found.join(", ")}], the configuration expects [${shape.join(", ")}]`,
         {
           file: file.name,
           hint: "the weights belong to a model of another shape: use the configuration they were made with",

@@ -9,7 +9,7 @@ import { CHECKPOINT_FILES, CHECKPOINT_FORMAT_VERSION, type Moment } from "./chec
 import { checkpointPath } from "./checkpoint_list.ts";
 import type { ModelConfig } from "./config.ts";
 import { toHuggingFaceConfig } from "./hugging_face_config.ts";
-import { type Parameter, parameters } from "./parameters.ts";
+import { type Parameter, parameters, storedName } from "./parameters.ts";
 import { type TensorData, type TensorToWrite, writeSafetensors } from "./safetensors_write.ts";
 
 /** What goes into a checkpoint. The tensors' float32 values are asked for one by one, as they are written. */
@@ -57,7 +57,7 @@ async function writeFiles(dir: string, content: CheckpointContent): Promise<void
   const trained = parameters(config).filter(({ frozen }) => !frozen);
   const tensors = {
     ...(base === undefined
-      ? { [files.model]: trained.map((p) => tensor(p.name, p, weight(p))) }
+      ? { [files.model]: trained.map((p) => tensor(storedName(config, p.name), p, weight(p))) }
       : { [ADAPTER_FILES.weights]: trained.map((p) => peftTensor(p, weight(p))) }),
     [files.optimizer]: (["exp_avg", "exp_avg_sq"] as const).flatMap((m) =>
       trained.map((p) => tensor(`${m}.${p.name}`, p, moment(m, p)))

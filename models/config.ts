@@ -1,11 +1,10 @@
 /**
- * What a GPT is: the section `model` of a config, with the names of Hugging Face's GPT2Config.
- *
- * Left out, since the engine computes nothing else: other activations than GELU in its tanh form, an MLP of another width
- * than 4 × n_embd, an untied head. The form of `config.json` is in `hugging_face_config.ts`.
+ * What a GPT is: the section `model` of a config, with the names of Hugging Face's GPT2Config; in what it may differ from
+ * GPT-2 is in `variants.ts`, and the form of `config.json` in `hugging_face_config.ts`.
  */
 import { z } from "zod";
 import { UserError, validate } from "../common/mod.ts";
+import { checkVariant, settleVariant, type Variant, variantFields } from "./variants.ts";
 
 const size = (description: string) => z.int().min(1).describe(description);
 const probability = (description: string) => z.number().min(0).lt(1).describe(description);
@@ -25,22 +24,21 @@ export const modelSectionSchema = z.strictObject({
   embd_pdrop: probability("dropout on the sum of token and position embedding").optional(),
   resid_pdrop: probability("dropout on what a block adds to the residual stream").optional(),
   attn_pdrop: probability("dropout on the attention weights").optional(),
+  ...variantFields,
 }).check(({ value, issues }) => {
+  const fault = (path: string, message: string) =>
+    issues.push({ code: "custom", path: [path], input: value, message });
   if (value.n_embd % value.n_head !== 0) {
-    issues.push({
-      code: "custom",
-      path: ["n_embd"],
-      input: value.n_embd,
-      message: `${value.n_embd} is not divisible by n_head ${value.n_head}`,
-    });
+    fault("n_embd", `${value.n_embd} is not divisible by n_head ${value.n_head}`);
   }
+  checkVariant(value, fault);
 });
 
 /** The section `model` as a config file holds it, defaults filled in. */
 export type ModelSection = z.output<typeof modelSectionSchema>;
 
 /** A model's configuration with nothing open: what the forward pass and a checkpoint need. */
-export interface ModelConfig {
+export interface ModelConfig extends Variant {
   /** Number of transformer blocks. */
   n_layer: number;
   /** Attention heads of a block. */
@@ -70,9 +68,11 @@ export const LORA_TARGETS = [
   "c_attn",
   "c_proj",
   "c_fc",
+  "c_gate",
   "attn.c_attn",
   "attn.c_proj",
   "mlp.c_fc",
+  "mlp.c_gate",
   "mlp.c_proj",
 ] as const;
 
@@ -90,7 +90,8 @@ export interface LoraConfig {
  * @param section fields of the section; unknown ones and wrong types are refused.
  * @param tokenizerSize number of tokens of the data's tokenizer. A larger `vocab_size` in the section stands (the
  *   surplus is padding); a smaller one is refused.
- * @throws UserError when a field is wrong, when n_head does not divide n_embd, or when no vocabulary's size is known.
+ * @throws UserError when a field is wrong or does nothing in this model, when n_head does not divide n_embd, or when no
+ *   vocabulary's size is known.
  *
  * @example
  * ```ts
@@ -102,7 +103,7 @@ export function modelConfig(
   section: z.input<typeof modelSectionSchema>,
   tokenizerSize?: number,
 ): ModelConfig {
-  const { dropout, ...model } = validate(modelSectionSchema, section, { prefix: ["model"] });
+  const model = validate(modelSectionSchema, section, { prefix: ["model"] });
   const vocab_size = model.vocab_size ?? tokenizerSize;
   if (vocab_size === undefined) {
     throw new UserError("model.vocab_size is not known", { hint: "give it, or data with a tokenizer" });
@@ -115,11 +116,23 @@ export function modelConfig(
       },
     );
   }
+  return settleModel(model, vocab_size);
+}
+
+/** Fills in what is open in a section that is sound. */
+export function settleModel({ dropout, ...model }: ModelSection, vocab_size: number): ModelConfig {
+  const { n_layer, n_head, n_embd, n_positions, layer_norm_epsilon, initializer_range } = model;
   return {
-    ...model,
+    n_layer,
+    n_head,
+    n_embd,
+    n_positions,
     vocab_size,
+    layer_norm_epsilon,
+    initializer_range,
     embd_pdrop: model.embd_pdrop ?? dropout,
     resid_pdrop: model.resid_pdrop ?? dropout,
     attn_pdrop: model.attn_pdrop ?? dropout,
+    ...settleVariant(model),
   };
 }

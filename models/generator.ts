@@ -17,7 +17,8 @@ import {
   Program,
 } from "../gpu/mod.ts";
 import type { ModelConfig } from "./config.ts";
-import { cachedGraph, parameterSpecs } from "./gpt.ts";
+import { cachedGraph } from "./gpt.ts";
+import { parameterSpecs } from "./parameter_specs.ts";
 import { parameters, type Weights } from "./parameters.ts";
 import { sampleToken, type Sampling } from "./sampling.ts";
 

@@ -13,7 +13,7 @@ import { z } from "zod";
 import { displayPath, exists, readJson, UserError, validate } from "../common/mod.ts";
 import type { ModelConfig } from "./config.ts";
 import { fromHuggingFaceConfig } from "./hugging_face_config.ts";
-import { type Parameter, parameters, type Weights } from "./parameters.ts";
+import { fileName, type Parameter, parameters, TRANSFORMER_PREFIX, type Weights } from "./parameters.ts";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
 import type { Dtype, TensorInfo } from "./safetensors_header.ts";
 
@@ -26,9 +26,6 @@ export const MODEL_FILES = {
 
 /** Names under which all weights may stand in one file. */
 const SINGLE_FILES = [MODEL_FILES.weights, "weights.safetensors"];
-
-/** What GPT2LMHeadModel puts before the names of its transformer. */
-const PREFIX = "transformer.";
 
 /** Dtypes that weights may be stored in. */
 const FLOATS: readonly Dtype[] = ["F32", "F16", "BF16", "F64"];
@@ -61,17 +58,17 @@ export class ModelFolder implements Disposable {
 
   /** What the files say of a parameter: its name there, its dtype and shape. */
   info(name: string): TensorInfo {
-    return this.#file(name).info(this.prefix + name);
+    return this.#file(name).info(fileName(this.prefix, name));
   }
 
   /** A parameter's bytes as they are stored. */
   bytes(name: string): Uint8Array<ArrayBuffer> {
-    return this.#file(name).readBytes(this.prefix + name);
+    return this.#file(name).readBytes(fileName(this.prefix, name));
   }
 
   /** A parameter widened to float32, row-major in the shape that `parameters(config)` says. */
   weight(name: string): Float32Array<ArrayBuffer> {
-    return this.#file(name).readFloat32(this.prefix + name);
+    return this.#file(name).readFloat32(fileName(this.prefix, name));
   }
 
   /** All parameters, in memory. */
@@ -82,7 +79,7 @@ export class ModelFolder implements Disposable {
   }
 
   #file(name: string): SafetensorsFile {
-    return this.places.get(this.prefix + name)!;
+    return this.places.get(fileName(this.prefix, name))!;
   }
 
   close(): void {
@@ -112,10 +109,10 @@ export async function openModelFolder(path: string): Promise<ModelFolder> {
   const config = fromHuggingFaceConfig(await readJson(configPath), configPath);
   const { files, places } = await openWeights(path);
   try {
-    const prefix = places.has(`${PREFIX}wte.weight`) ? PREFIX : "";
+    const prefix = places.has(`${TRANSFORMER_PREFIX}wte.weight`) ? TRANSFORMER_PREFIX : "";
     const known = parameters(config);
     for (const parameter of known) checkParameter(parameter, prefix, places, displayPath(path));
-    const isKnown = new Set(known.map(({ name }) => prefix + name));
+    const isKnown = new Set(known.map(({ name }) => fileName(prefix, name)));
     const leftOut = [...places.keys()].filter((name) => !isKnown.has(name))
       .map((name) => ({ name, reason: reasonOf(name, prefix, config, places) }));
     return new ModelFolder(path, config, prefix, leftOut, files, places);
@@ -209,23 +206,27 @@ function checkParameter(
   places: Map<string, SafetensorsFile>,
   folder: string,
 ): void {
-  const file = places.get(prefix + name);
+  const stored = fileName(prefix, name);
+  const file = places.get(stored);
   if (file === undefined) {
     const some = [...places.keys()].slice(0, 3).join(", ") || "none at all";
-    throw new UserError(`the weights have no tensor ${name}, with or without ${PREFIX} before it`, {
-      file: folder,
-      hint: `they have ${some}: another model than config.json says`,
-    });
+    throw new UserError(
+      `the weights have no tensor ${name}, with or without ${TRANSFORMER_PREFIX} before it`,
+      {
+        file: folder,
+        hint: `they have ${some}: another model than config.json says`,
+      },
+    );
   }
-  const { dtype, shape: found } = file.info(prefix + name);
+  const { dtype, shape: found } = file.info(stored);
   if (found.length !== shape.length || found.some((n, i) => n !== shape[i])) {
     throw new UserError(
-      `tensor ${prefix}${name} is [${found.join(", ")}], config.json asks for [${shape.join(", ")}]`,
+      `tensor ${stored} is [${found.join(", ")}], config.json asks for [${shape.join(", ")}]`,
       { file: file.name, hint: "the weights belong to a model of another shape; use their own config.json" },
     );
   }
   if (!FLOATS.includes(dtype)) {
-    throw new UserError(`tensor ${prefix}${name} has dtype ${dtype}, expected ${FLOATS.join(", ")}`, {
+    throw new UserError(`tensor ${stored} has dtype ${dtype}, expected ${FLOATS.join(", ")}`, {
       file: file.name,
       hint: "quantized weights cannot be read: save the model in 16 or 32 bits",
     });
@@ -247,13 +248,13 @@ function reasonOf(
     });
   }
   if (/\.attn\.(masked_)?bias$/.test(name)) return "attention mask";
-  if (name !== "lm_head.weight") return "no parameter of GPT2LMHeadModel";
+  if (name !== "lm_head.weight") return "no parameter of the model";
   const head = places.get(name)!;
   const wte = places.get(`${prefix}wte.weight`)!;
   if (!isSame(head.readBytes(name), wte.readBytes(`${prefix}wte.weight`))) {
     throw new UserError(`tensor ${name} is not the same as wte.weight`, {
       file: head.name,
-      hint: "only a head tied to wte is supported",
+      hint: "config.json says tie_word_embeddings: true; with false the head is one of its own",
     });
   }
   return "head, tied to wte.weight";

@@ -2,10 +2,12 @@
  * The parameters of a GPT-2-style model: names, shapes, order and which of them decay.
  *
  * Names and layouts are those of Hugging Face's GPT-2 (`GPT2LMHeadModel` without the `transformer.` prefix): the
- * weights of linear layers stand [in, out] ("Conv1D"), and the head has none of its own since it is tied to
- * `wte.weight`.
+ * weights of linear layers stand [in, out] ("Conv1D"), and the head, [vocabulary, width], has none of its own where it is tied
+ * to `wte.weight`. What variants add is named as others name it: `q_norm`, `k_norm`, `c_gate`, `lm_head`.
  */
+import { UserError } from "../common/mod.ts";
 import type { LoraConfig, ModelConfig } from "./config.ts";
+import { isGpt2 } from "./variants.ts";
 
 /** How a parameter begins; see `init.ts`. */
 export type Initializer = "normal" | "residual" | "adapter" | "zeros" | "ones";
@@ -15,7 +17,7 @@ export interface Parameter {
   name: string;
   shape: number[];
   initializer: Initializer;
-  /** Whether weight decay applies: on matrices only, not on biases and LayerNorm. */
+  /** Whether weight decay applies: on matrices only, not on biases and norms. */
   decay: boolean;
   /** Whether training leaves it as it is: the model's own weights beside adapters. */
   frozen: boolean;
@@ -47,15 +49,33 @@ export function parameters(config: ModelConfig): Parameter[] {
   const { n_layer, n_embd: C, n_positions: T, vocab_size: V, lora } = config;
   const own = [
     weight("wte.weight", [V, C]),
-    weight("wpe.weight", [T, C]),
-    ...Array.from({ length: n_layer }, (_, i) => blockParameters(`h.${i}`, C)).flat(),
-    ...layerNorm("ln_f", C),
+    ...(config.position_type === "learned" ? [weight("wpe.weight", [T, C])] : []),
+    ...Array.from({ length: n_layer }, (_, i) => blockParameters(`h.${i}`, config)).flat(),
+    ...norm("ln_f", config),
+    ...(config.tie_word_embeddings ? [] : [weight("lm_head.weight", [V, C])]),
   ];
   if (lora === undefined) return own;
   return [...own.map((parameter) => ({ ...parameter, frozen: true })), ...adapters(own, lora)];
 }
 
-/** Number of values; the tied head counts once. */
+/** What GPT2LMHeadModel puts before the names of its transformer. */
+export const TRANSFORMER_PREFIX = "transformer.";
+
+/**
+ * The name under which a parameter is written to a model's file: its own, which GPT2LMHeadModel understands, but not beside a head
+ * of its own (`lm_head.weight`); there it wants its prefix before the others.
+ */
+export function storedName(config: ModelConfig, name: string): string {
+  const prefixed = isGpt2(config) && !config.tie_word_embeddings;
+  return fileName(prefixed ? TRANSFORMER_PREFIX : "", name);
+}
+
+/** The name of a parameter in files that put `prefix` before the names of the transformer. */
+export function fileName(prefix: string, name: string): string {
+  return name === "lm_head.weight" ? name : prefix + name;
+}
+
+/** Number of values; a tied head counts once. */
 export function parameterCount(config: ModelConfig): number {
   return count(parameters(config));
 }
@@ -74,6 +94,23 @@ export function hasAdapter(layer: string, lora: LoraConfig | undefined): boolean
   return lora?.targets.some((target) => layer.endsWith(`.${target}`)) === true;
 }
 
+/**
+ * Checks that every target of the adapters is a layer of the model.
+ *
+ * @throws UserError that names the one that is not.
+ */
+export function checkAdapters(config: ModelConfig): void {
+  const layers = parameters(config).filter(({ name }) => name.startsWith("h.0."))
+    .filter(({ name, shape }) => name.endsWith(".weight") && shape.length === 2)
+    .map(({ name }) => name.slice("h.0.".length, -".weight".length));
+  for (const target of config.lora?.targets ?? []) {
+    if (layers.some((layer) => `.${layer}`.endsWith(`.${target}`))) continue;
+    throw new UserError(`training.lora.targets names ${target}, which the model does not have`, {
+      hint: `its linear layers are ${layers.join(", ")}`,
+    });
+  }
+}
+
 /** A [from, rank] and B [rank, to] of every linear layer that is to have an adapter. */
 function adapters(own: Parameter[], lora: LoraConfig): Parameter[] {
   return own.flatMap(({ name, shape: [from, to] }) => {
@@ -86,23 +123,30 @@ function adapters(own: Parameter[], lora: LoraConfig): Parameter[] {
   });
 }
 
-function blockParameters(block: string, C: number): Parameter[] {
+function blockParameters(block: string, config: ModelConfig): Parameter[] {
+  const { n_embd: C, n_head, n_kv_head, n_inner, bias, qk_norm, mlp_type } = config;
+  const headSize = C / n_head;
+  const linear = (name: string, from: number, to: number, initializer: Initializer) => [
+    weight(`${block}.${name}.weight`, [from, to], initializer),
+    ...(bias ? [vector(`${block}.${name}.bias`, to, "zeros")] : []),
+  ];
+  const heads = (name: string) => qk_norm ? [vector(`${block}.${name}.weight`, headSize, "ones")] : [];
   return [
-    ...layerNorm(`${block}.ln_1`, C),
-    ...linear(`${block}.attn.c_attn`, C, 3 * C, "normal"),
-    ...linear(`${block}.attn.c_proj`, C, C, "residual"),
-    ...layerNorm(`${block}.ln_2`, C),
-    ...linear(`${block}.mlp.c_fc`, C, 4 * C, "normal"),
-    ...linear(`${block}.mlp.c_proj`, 4 * C, C, "residual"),
+    ...norm(`${block}.ln_1`, config),
+    ...linear("attn.c_attn", C, (n_head + 2 * n_kv_head) * headSize, "normal"),
+    ...heads("attn.q_norm"),
+    ...heads("attn.k_norm"),
+    ...linear("attn.c_proj", C, C, "residual"),
+    ...norm(`${block}.ln_2`, config),
+    ...linear("mlp.c_fc", C, n_inner, "normal"),
+    ...(mlp_type === "swiglu" ? linear("mlp.c_gate", C, n_inner, "normal") : []),
+    ...linear("mlp.c_proj", n_inner, C, "residual"),
   ];
 }
 
-function layerNorm(name: string, C: number): Parameter[] {
-  return [vector(`${name}.weight`, C, "ones"), vector(`${name}.bias`, C, "zeros")];
-}
-
-function linear(name: string, from: number, to: number, initializer: Initializer): Parameter[] {
-  return [weight(`${name}.weight`, [from, to], initializer), vector(`${name}.bias`, to, "zeros")];
+function norm(name: string, { n_embd: C, norm_type, bias }: ModelConfig): Parameter[] {
+  const gain = vector(`${name}.weight`, C, "ones");
+  return norm_type === "layer_norm" && bias ? [gain, vector(`${name}.bias`, C, "zeros")] : [gain];
 }
 
 function weight(name: string, shape: [number, number], initializer: Initializer = "normal"): Parameter {

@@ -24,7 +24,8 @@ import {
   warmUp,
 } from "../gpu/mod.ts";
 import type { ModelConfig } from "./config.ts";
-import { evaluationGraph, parameterSpecs, trainingGraph } from "./gpt.ts";
+import { evaluationGraph, trainingGraph } from "./gpt.ts";
+import { parameterSpecs } from "./parameter_specs.ts";
 import { parameters, type Weights } from "./parameters.ts";
 
 /** How a model is trained, as far as the device must know. */

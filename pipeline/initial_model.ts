@@ -70,7 +70,23 @@ export async function adapterBase({ model }: InitialModel): Promise<AdapterBase>
 }
 
 /** Fields that a model's weights settle: another value would be another model. */
-const SETTLED = ["n_layer", "n_head", "n_embd", "n_positions", "vocab_size", "layer_norm_epsilon"] as const;
+const SETTLED = [
+  "n_layer",
+  "n_head",
+  "n_kv_head",
+  "n_embd",
+  "n_inner",
+  "n_positions",
+  "vocab_size",
+  "layer_norm_epsilon",
+  "position_type",
+  "rope_theta",
+  "norm_type",
+  "qk_norm",
+  "mlp_type",
+  "tie_word_embeddings",
+  "bias",
+] as const;
 
 /** The configuration of the model at `path` as a file with a section `model`, to be laid under the others. */
 export async function initialModelLayer(path: string): Promise<YamlFile & { value: { model: ModelConfig } }> {
@@ -85,7 +101,7 @@ export async function initialModelLayer(path: string): Promise<YamlFile & { valu
 
 /**
  * What a configuration says of the model otherwise than the model that training begins with; undefined when they agree.
- * Dropout may differ, for it belongs to training.
+ * Dropout may differ, for it belongs to training, and so may the kind of attention, which has no weights of its own.
  */
 export function conflict(
   section: Record<string, unknown>,

@@ -163,9 +163,12 @@ async function withInitialModel(sources: YamlFile[], overrides: Override[]): Pro
   const section = isSection(model) ? model : {};
   const found = conflict(section, initial);
   if (found !== undefined) throw fault(found.error, ["model", found.key], sources, overrides);
-  const { embd_pdrop, resid_pdrop, attn_pdrop, ...others } = initial.value.model;
+  const { embd_pdrop, resid_pdrop, attn_pdrop, attention_type, window, sparsity_factor, ...others } =
+    initial.value.model;
   const dropouts = section.dropout === undefined ? { embd_pdrop, resid_pdrop, attn_pdrop } : {};
-  return [{ ...initial, value: { model: { ...others, ...dropouts } } }, ...sources];
+  const sparsity = attention_type === "sparse" ? { window, sparsity_factor } : {};
+  const attention = section.attention_type === undefined ? { attention_type, ...sparsity } : {};
+  return [{ ...initial, value: { model: { ...others, ...dropouts, ...attention } } }, ...sources];
 }
 
 /** The files and the command line in one tree. */

@@ -4,17 +4,19 @@
  */
 
 import { prepare } from "../data/mod.ts";
-import { type ModelConfig, modelConfig } from "../models/mod.ts";
+import { checkAdapters, type ModelConfig, modelConfig } from "../models/mod.ts";
 import type { RunConfig } from "./run_config.ts";
 
 /**
  * The model that a run's configuration describes, with the adapters that it trains.
  *
  * @param tokenizerSize number of tokens of the data's tokenizer
- * @throws UserError when the vocabulary's size does not fit it, or is not known.
+ * @throws UserError when the vocabulary's size does not fit it, or is not known; when adapters are for layers that there are not.
  */
 export function modelOf({ model, training: { lora } }: RunConfig, tokenizerSize?: number): ModelConfig {
-  return { ...modelConfig(model, tokenizerSize), ...(lora === undefined ? {} : { lora }) };
+  const config = { ...modelConfig(model, tokenizerSize), ...(lora === undefined ? {} : { lora }) };
+  checkAdapters(config);
+  return config;
 }
 
 /**

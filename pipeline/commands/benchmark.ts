@@ -151,8 +151,10 @@ const measures: Record<What, Measure> = {
 };
 
 /** The standard product and those of a step of `rows` tokens, each in three layouts: forward, input's and weight's gradient. */
-function shapes({ n_embd: C }: ModelConfig, rows: number): (MatmulShape & { name: string })[] {
-  const layers = { c_attn: [C, 3 * C], "attn.c_proj": [C, C], c_fc: [C, 4 * C], "mlp.c_proj": [4 * C, C] };
+function shapes(model: ModelConfig, rows: number): (MatmulShape & { name: string })[] {
+  const { n_embd: C, n_head, n_kv_head, n_inner } = model;
+  const qkv = (n_head + 2 * n_kv_head) * C / n_head;
+  const layers = { c_attn: [C, qkv], "attn.c_proj": [C, C], c_fc: [C, n_inner], "mlp.c_proj": [n_inner, C] };
   return [
     ...MODES.map((mode) => ({ name: "standard", mode, ...STANDARD })),
     ...Object.entries(layers).flatMap(([name, [from, to]]) => [

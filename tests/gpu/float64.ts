@@ -1,7 +1,8 @@
 /**
  * The oracle of the engine's tests: every op of the model, forward and backward, in float64 and in plain loops that follow
  * the formulas and nothing else. Matrices are dense, row after row, without padding. `float64_test.ts` checks the oracle
- * itself against central differences; a whole model and the optimizer are in `float64_gpt.ts`.
+ * itself against central differences; what variants of GPT-2 add is in `float64_variants.ts`, a whole model and the optimizer
+ * in `float64_gpt.ts`.
  */
 
 /** Numbers of any precision. */
@@ -146,12 +147,18 @@ export function embeddingBackward(
   return { dwte, dwpe };
 }
 
-/** Sequences, tokens of each, heads, size of a head. */
+/** Sequences, tokens of each, heads, size of a head; and in what attention differs from GPT-2's. */
 export interface AttentionShape {
   B: number;
   T: number;
   H: number;
   hd: number;
+  /** Heads of keys and values, each for H / H_kv neighbouring heads of queries. @default H */
+  H_kv?: number;
+  /** What is added to the score of query i of head h on key j. @default nothing */
+  bias?: (h: number, i: number, j: number) => number;
+  /** Whether query i sees key j, j ≤ i. @default always */
+  sees?: (i: number, j: number) => boolean;
 }
 
 /**
@@ -164,8 +171,8 @@ const NO_MASK: AttentionMask = () => 1;
 
 /** Calls `visit` for every sequence and head with the places of its rows and its [T, T] matrix of weights. */
 function eachHead(
-  { B, T, H, hd }: AttentionShape,
-  qkv: Numbers, // [B * T, 3 * H * hd]: queries of all heads, then keys, then values
+  { B, T, H, hd, H_kv = H, bias = () => 0, sees = () => true }: AttentionShape,
+  qkv: Numbers, // [B * T, (H + 2 * H_kv) * hd]: queries of all heads, then keys, then values
   visit: (head: {
     b: number;
     h: number;
@@ -178,12 +185,15 @@ function eachHead(
 ): void {
   for (let b = 0; b < B; b++) {
     for (let h = 0; h < H; h++) {
-      const at = (part: number, t: number) => ((b * T + t) * 3 * H + part * H + h) * hd;
+      const shared = Math.floor(h / (H / H_kv)); // head of keys and values
+      const at = (part: number, t: number) =>
+        ((b * T + t) * (H + 2 * H_kv) + [h, H + shared, H + H_kv + shared][part]!) * hd;
       const weights = new Float64Array(T * T);
       for (let i = 0; i < T; i++) {
         const row = weights.subarray(i * T, i * T + i + 1);
         for (let j = 0; j <= i; j++) {
           for (let d = 0; d < hd; d++) row[j]! += qkv[at(0, i) + d]! * qkv[at(1, j) + d]! / Math.sqrt(hd);
+          row[j]! += sees(i, j) ? bias(h, i, j) : -Infinity;
         }
         const most = row.reduce((a, s) => Math.max(a, s), -Infinity);
         const total = row.reduce((sum, s) => sum + Math.exp(s - most), 0);
@@ -194,8 +204,16 @@ function eachHead(
   }
 }
 
+/** The weights of every head, row (b·H + h)·T + i those of query i. */
+export function attentionWeights(shape: AttentionShape, qkv: Numbers): Float64Array { // -> [B * H * T, T]
+  const { B, T, H } = shape;
+  const all = new Float64Array(B * H * T * T);
+  eachHead(shape, qkv, ({ b, h, weights }) => all.set(weights, (b * H + h) * T * T));
+  return all;
+}
+
 /** softmax(q·kᵀ / √hd, causal)·v for every head, the T × T weights written out. */
-export function attention( // [B * T, 3 * H * hd] -> [B * T, H * hd]
+export function attention( // [B * T, (H + 2 * H_kv) * hd] -> [B * T, H * hd]
   shape: AttentionShape,
   qkv: Numbers,
   mask: AttentionMask = NO_MASK,
@@ -220,8 +238,8 @@ export function attentionBackward(
   dy: Numbers,
   mask: AttentionMask = NO_MASK,
 ): Float64Array {
-  const { B, T, H, hd } = shape;
-  const dqkv = new Float64Array(B * T * 3 * H * hd);
+  const { T, hd } = shape;
+  const dqkv = new Float64Array(qkv.length);
   eachHead(shape, qkv, ({ b, h, at, out, weights }) => {
     for (let i = 0; i < T; i++) {
       const dweights = new Float64Array(i + 1); // of the softmax's results, before the mask

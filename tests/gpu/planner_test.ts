@@ -18,8 +18,8 @@ import {
   type Tensor,
 } from "../../gpu/mod.ts";
 import { UserError } from "../../common/mod.ts";
-import { modelConfig } from "../../models/mod.ts";
-import { evaluationGraph, logitsGraph, parameterSpecs, trainingGraph } from "../../models/gpt.ts";
+import { modelConfig, parameterSpecs } from "../../models/mod.ts";
+import { evaluationGraph, logitsGraph, trainingGraph } from "../../models/gpt.ts";
 import { pull } from "./support.ts";
 
 /** An adapter with WebGPU's least limits but for what a test changes; nothing is opened. */

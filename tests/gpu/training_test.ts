@@ -13,7 +13,8 @@ import {
   stepSeconds,
 } from "../../gpu/mod.ts";
 import { type ModelConfig, modelConfig, parameters, type Weights } from "../../models/mod.ts";
-import { parameterSpecs, trainingGraph } from "../../models/gpt.ts";
+import { trainingGraph } from "../../models/gpt.ts";
+import { parameterSpecs } from "../../models/parameter_specs.ts";
 import { type MicroBatch, TrainableModel, type TrainableOptions } from "../../models/trainable.ts";
 import { Adamw, gpt } from "./float64_gpt.ts";
 import { assertClose, largest, OPERANDS, randomIds, randomParameters, withGpu } from "./support.ts";

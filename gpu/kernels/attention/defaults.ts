@@ -6,6 +6,7 @@
 
 import { type CachedChoice, type CachedShape } from "./generate_cached.ts";
 import { type AttentionShape, type AttentionTiles, headColumns } from "./generate_text.ts";
+import { keyHeads } from "./pattern.ts";
 
 /** Kernels that differ in what they keep in registers: forward, backward over queries (dQ), over keys (dK, dV). */
 export type AttentionKind = "forward" | "queries" | "keys";
@@ -37,9 +38,10 @@ export function defaultTiles(
       ? { queries: 1, keys: 1, workgroup: 64, heads: 1 }
       : { queries: 1, keys: 4, workgroup: 64, heads: 1 };
   }
+  const H = kind === "keys" ? keyHeads(shape) : shape.H;
   const lanes = profile === "llvmpipe512" ? 16 : 8;
   // Rows that an invocation owns: more share a load, but text, and with it compile time, grows with rows × columns.
-  const { queries, keys } = {
+  const { queries, keys } = shape.sparse !== undefined ? { queries: 1, keys: 1 } : {
     forward: { queries: atLeast1((shape.T < 512 ? 48 : 64) / D, 4), keys: 2 },
     queries: { queries: atLeast1(32 / D, 4), keys: 1 },
     keys: { queries: 1, keys: atLeast1(32 / D, 2) },
@@ -49,7 +51,7 @@ export function defaultTiles(
     queries: Math.min(shape.T, queries),
     keys: Math.min(shape.T, keys),
     workgroup: lanes,
-    heads: headsSideBySide(shape, Math.ceil(shape.T / owned), lanes),
+    heads: headsSideBySide({ ...shape, H }, Math.ceil(shape.T / owned), lanes),
   };
 }
 
@@ -69,8 +71,8 @@ const sharedBytes = 16384; // WebGPU's guaranteed workgroup memory
 
 /** Form and tiles of attention over a cache: keys split over a workgroup for a few new tokens, tiles for a prompt. */
 export function defaultCached(shape: CachedShape, profile: AttentionProfile): CachedChoice {
-  const { B, N, H, hd } = shape;
-  if (N > 4) return { form: "tile", ...defaultTiles("forward", { B, T: N, H, hd }, profile) };
+  const { B, N, H, hd, sparse } = shape;
+  if (N > 4) return { form: "tile", ...defaultTiles("forward", { B, T: N, H, hd, sparse }, profile) };
   let workgroup = profile === "gpu" ? 64 : 32;
   while ((workgroup / 2) * (headColumns(hd) * 16 + 8) > sharedBytes) workgroup /= 2;
   return { form: "split", keys: 1, workgroup };

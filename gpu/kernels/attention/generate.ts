@@ -12,3 +12,4 @@ export {
 } from "./generate_cached.ts";
 export { type AttentionDropout, keepFunction } from "./generate_dropout.ts";
 export type { AttentionKernel, AttentionShape, AttentionTiles } from "./generate_text.ts";
+export { type AttentionPattern, keyHeads, type Sparsity } from "./pattern.ts";

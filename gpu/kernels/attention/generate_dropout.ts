@@ -55,9 +55,19 @@ export function keepFactors(name: string, i: string, j: string, count: number): 
       text += `    let ${quad}h = select(${quad}.xy, ${quad}.zw, (${key} & 2u) != 0u);\n`;
       for (let c = 0; c < 2; c++) text += `    let ${name}${k + c} = ${quad}h[${c}];\n`;
     } else {
-      text += `    let ${quad}h = select(${quad}.xy, ${quad}.zw, (${key} & 2u) != 0u);\n` +
-        `    let ${name}${k} = select(${quad}h.x, ${quad}h.y, (${key} & 1u) != 0u);\n`;
+      text += pick(`${name}${k}`, quad, key);
     }
   }
   return text;
+}
+
+/** Text that declares `NAME`, the factor of query `i` on key `j`. */
+export function keepFactor(name: string, i: string, j: string): string {
+  return `    let ${name}quad = keep4(head_row, ${i}, (${j}) / 4u);\n${pick(name, `${name}quad`, `(${j})`)}`;
+}
+
+/** Text that takes the word of `key` out of a hash of four. */
+function pick(name: string, quad: string, key: string): string {
+  return `    let ${quad}h = select(${quad}.xy, ${quad}.zw, (${key} & 2u) != 0u);\n` +
+    `    let ${name} = select(${quad}h.x, ${quad}h.y, (${key} & 1u) != 0u);\n`;
 }

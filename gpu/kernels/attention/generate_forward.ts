@@ -5,18 +5,18 @@
  * FlashAttention (Dao et al. 2022). Scores are kept in base 2, which saves a multiplication per exponential.
  */
 
-import { type AttentionDropout, keepFactors, keepFunction } from "./generate_dropout.ts";
+import { type AttentionDropout, keepFactor, keepFactors, keepFunction } from "./generate_dropout.ts";
 import {
   type AttentionKernel,
   type AttentionShape,
   type AttentionTiles,
-  causalPairs,
   headColumns,
   perBlock,
   rowWithin,
   unroll,
   unroll2,
 } from "./generate_text.ts";
+import { columnsOf, keyHeads, patternFunctions, sparseLoop, visiblePairs } from "./pattern.ts";
 
 /** Options of `forward`. */
 export type ForwardOptions = AttentionShape & AttentionTiles & AttentionDropout & {
@@ -33,6 +33,8 @@ export type SoftmaxStep = {
   loadValue: (k: number, d: number) => string;
   /** Whether query `q` may see key `k`. */
   visible: (q: number, k: number) => string;
+  /** What ALiBi adds to the score of query `q` on key `k`. */
+  bias?: ((q: number, k: number) => string) | undefined;
   /** Statements that declare `keep{q}_{k}`, the dropout factors of query `q`; nothing is dropped without it. */
   keep?: ((q: number) => string) | undefined;
 };
@@ -53,7 +55,7 @@ export function startSoftmax(q: number, D: number, hd: number, row: string, col:
  * query.
  */
 export function onlineSoftmaxStep(step: SoftmaxStep): string {
-  const { queries, keys, D, keep } = step;
+  const { queries, keys, D, keep, bias } = step;
   const weight = keep ? "w" : "p";
   let text = unroll2(queries, keys, (q, k) => `    var s${q}_${k} = 0.0;\n`);
   for (let d = 0; d < D; d++) {
@@ -64,7 +66,8 @@ export function onlineSoftmaxStep(step: SoftmaxStep): string {
   }
   for (let q = 0; q < queries; q++) {
     const each = (name: string) => Array.from({ length: keys }, (_, k) => `${name}${q}_${k}`);
-    text += unroll(keys, (k) => `    s${q}_${k} = select(-1e30, s${q}_${k}, ${step.visible(q, k)});\n`);
+    const score = (k: number) => `s${q}_${k}${bias ? ` + ${bias(q, k)}` : ""}`;
+    text += unroll(keys, (k) => `    s${q}_${k} = select(-1e30, ${score(k)}, ${step.visible(q, k)});\n`);
     text += `    let n${q} = max(m${q}, ${each("s").reduce((a, b) => `max(${a}, ${b})`)});\n`;
     text += `    let r${q} = exp2(m${q} - n${q});\n    m${q} = n${q};\n`;
     text += unroll(keys, (k) => `    let p${q}_${k} = exp2(s${q}_${k} - n${q});\n`);
@@ -81,36 +84,67 @@ export function onlineSoftmaxStep(step: SoftmaxStep): string {
   return text;
 }
 
+/** How an invocation that owns queries runs over their keys: all that `loop` declares is at hand to the other texts. */
+export type KeyWalk = Pick<SoftmaxStep, "visible" | "bias" | "keep"> & {
+  /** The loop's beginning, which declares `row0` … `row{keys - 1}`; the caller closes it. */
+  loop: string;
+};
+
 /**
- * Forward kernel. Reads `qkv` [B*T, 3*H*D]; writes `y` [B*T, H*D] and, with `stats`, `stats` [B*H*T, 1] as
+ * The walk of an invocation that owns `queries` queries from `q0` on: all keys up to the last query, or where attention is
+ * sparse those that the one query sees, none other.
+ *
+ * @throws RangeError when attention is sparse and `queries` is not 1
+ */
+export function keyWalk(
+  { T, queries, keys, alibi, sparse, dropout }: AttentionShape & AttentionTiles & AttentionDropout,
+): KeyWalk {
+  if (sparse !== undefined) {
+    if (queries !== 1) throw new RangeError("attention: sparse kernels own one query an invocation");
+    return {
+      loop: sparseLoop("q0", keys) + unroll(keys, (k) => `    let row${k} = first_row + q0 - away${k};\n`),
+      visible: (_, k) => `n + ${k}u < seen_count`,
+      bias: alibi ? (_, k) => `fall * -f32(away${k})` : undefined,
+      keep: dropout > 0
+        ? () => unroll(keys, (k) => keepFactor(`keep0_${k}`, "q0", `q0 - away${k}`))
+        : undefined,
+    };
+  }
+  return {
+    loop: `  for (var j = 0u; j <= last; j += ${keys}u) {\n` +
+      unroll(keys, (k) => `    let row${k} = first_row + ${rowWithin("j", k, keys, T)};\n`),
+    visible: (q, k) => `j + ${k}u <= q0 + ${q}u`,
+    bias: alibi ? (q, k) => `fall * (f32(j + ${k}u) - f32(q0 + ${q}u))` : undefined,
+    keep: dropout > 0 ? (q) => keepFactors(`keep${q}_`, `q0 + ${q}u`, "j", keys) : undefined,
+  };
+}
+
+/**
+ * Forward kernel. Reads `qkv` [B*T, (H + 2*H_kv)*D]; writes `y` [B*T, H*D] and, with `stats`, `stats` [B*H*T, 1] as
  * (log2 of the sum of exponentials of the row's scores, 0, 0, 0). With dropout the text needs `random4` and
  * `step`.
  *
  * @throws RangeError when a size or tile is not a positive integer, or dropout not in [0, 1)
  */
 export function forward(options: ForwardOptions): AttentionKernel {
-  const { B, T, H, hd, queries, keys, stats, dropout } = options;
+  const { B, T, H, hd, queries, keys, stats } = options;
   const D = headColumns(hd);
   let body = `  let q0 = block * ${queries}u;
   let last = min(q0 + ${queries - 1}u, ${T - 1}u);
-  let qcol = h * ${D}u;
-  let kcol = (${H}u + h) * ${D}u;
-  let vcol = (${2 * H}u + h) * ${D}u;
-`;
+${columnsOf(options, D)}`;
   for (let q = 0; q < queries; q++) {
     body += `  let query${q} = first_row + ${rowWithin("q0", q, queries, T)};\n`;
     body += startSoftmax(q, D, hd, `query${q}`, "qcol");
   }
-  body += `  for (var j = 0u; j <= last; j += ${keys}u) {\n`;
-  body += unroll(keys, (k) => `    let row${k} = first_row + ${rowWithin("j", k, keys, T)};\n`);
+  const walk = keyWalk(options);
+  body += walk.loop;
   body += onlineSoftmaxStep({
+    ...walk,
     queries,
     keys,
     D,
     loadKey: (k, d) => `load_qkv(row${k}, kcol + ${d}u)`,
     loadValue: (k, d) => `load_qkv(row${k}, vcol + ${d}u)`,
-    visible: (q, k) => `j + ${k}u <= q0 + ${q}u`,
-    keep: dropout > 0 ? (q) => keepFactors(`keep${q}_`, `q0 + ${q}u`, "j", keys) : undefined,
   });
   body += `  }\n`;
   for (let q = 0; q < queries; q++) {
@@ -124,9 +158,9 @@ export function forward(options: ForwardOptions): AttentionKernel {
   }
   const { code, workgroups } = perBlock(options, options, Math.ceil(T / queries), true, body);
   return {
-    code: keepFunction(options, T) + code,
+    code: keepFunction(options, T) + patternFunctions(options) + code,
     workgroups,
-    flops: 4 * hd * B * H * causalPairs(T),
-    bytes: 4 * 16 * B * T * H * D + (stats ? 16 * B * H * T : 0),
+    flops: 4 * hd * B * H * visiblePairs(T, options.sparse),
+    bytes: 2 * 16 * B * T * (H + keyHeads(options)) * D + (stats ? 16 * B * H * T : 0),
   };
 }

@@ -5,13 +5,15 @@
  * `store_NAME(row, col, value)`, with columns counted in vec4s, which the caller declares.
  */
 
-/** Shape of one attention call: `qkv` is [B*T, 3*H*D] vec4s, D = ceil(hd / 4). */
-export type AttentionShape = {
+import type { AttentionPattern } from "./pattern.ts";
+
+/** Shape of one attention call: `qkv` is [B*T, (H + 2*H_kv)*D] vec4s, D = ceil(hd / 4). */
+export type AttentionShape = AttentionPattern & {
   /** Sequences in the batch. */
   B: number;
   /** Tokens of a sequence. */
   T: number;
-  /** Heads. */
+  /** Heads of queries. */
   H: number;
   /** True width of a head; lanes that pad it to a multiple of 4 hold zero. */
   hd: number;
@@ -38,7 +40,7 @@ export type AttentionKernel = {
   code: string;
   /** Arguments of `dispatchWorkgroups`. */
   workgroups: { x: number; y: number; z: number };
-  /** Floating-point operations, counting only pairs that the causal mask leaves. */
+  /** Floating-point operations, counting only pairs that are not masked. */
   flops: number;
   /** Bytes read and written when every operand moves once. */
   bytes: number;
@@ -61,9 +63,6 @@ export function unroll2(rows: number, columns: number, part: (i: number, j: numb
 export function rowWithin(first: string, index: number, block: number, T: number): string {
   return T % block === 0 ? `${first} + ${index}u` : `min(${first} + ${index}u, ${T - 1}u)`;
 }
-
-/** Query-key pairs that the causal mask leaves in one sequence and head. */
-export const causalPairs = (T: number): number => (T * (T + 1)) / 2;
 
 /**
  * Checks values by name.

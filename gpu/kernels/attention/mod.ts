@@ -1,6 +1,7 @@
 /**
  * Causal self-attention from the fused projection qkv, without ever holding a T × T matrix (FlashAttention, Dao et al.
- * 2022 and 2023), its gradient, and the form with a KV cache for generation. The kernels' text is in `generate*.ts`.
+ * 2022 and 2023), its gradient, and the form with a KV cache for generation. The kernels' text is in `generate*.ts`; in what
+ * attention may differ from GPT-2's, `pattern.ts`; the form that does hold the matrix, `standard.ts`.
  */
 
 import { type Axis, axis, logicalLength, rowsOf, type Tensor } from "../../graph.ts";
@@ -9,16 +10,33 @@ import type { Arg, KernelSpec } from "../../lower.ts";
 import { RANDOM_WGSL } from "../random.ts";
 import { defaultCached, defaultTiles } from "./defaults.ts";
 import {
+  type AttentionDropout,
   type AttentionKernel,
+  type AttentionShape,
   backwardKeys,
   backwardQueries,
   cachedAppend,
   cachedAttention as cachedKernel,
+  type CachedShape,
   forward,
 } from "./generate.ts";
+import type { AttentionPattern } from "./pattern.ts";
+import { standardOutputs } from "./standard.ts";
+
+export type { AttentionPattern, Sparsity } from "./pattern.ts";
+
+/** In what attention differs from GPT-2's. */
+export interface AttentionVariant {
+  /** Heads of keys and values, which n_head must be a multiple of. @default n_head */
+  n_kv_head?: number | undefined;
+  /** Whether scores fall with distance. @default false */
+  alibi?: AttentionPattern["alibi"];
+  /** Which earlier tokens are seen. @default all */
+  sparse?: AttentionPattern["sparse"];
+}
 
 /** What attention must know beside qkv. */
-export interface AttentionOptions {
+export interface AttentionOptions extends AttentionVariant {
   /** Sequences. */
   B: number;
   /** Tokens of each. */
@@ -30,14 +48,29 @@ export interface AttentionOptions {
   site: number;
 }
 
-interface AttentionAttrs extends AttentionOptions {
-  hd: number;
+/** The sizes and the variant as the generators name them. Throws Error when qkv does not fit. */
+function attentionShape(
+  qkv: Tensor,
+  options: AttentionVariant & { n_head: number },
+): AttentionPattern & { H: number; hd: number } {
+  const { n_head: H, n_kv_head: H_kv = H, alibi, sparse } = options;
+  if (H % H_kv !== 0) throw new Error(`attention: n_head ${H} is not a multiple of n_kv_head ${H_kv}`);
+  if (qkv.cols.groups !== H + 2 * H_kv) {
+    throw new Error(
+      H_kv === H
+        ? "attention: qkv must have 3 × n_head groups of columns"
+        : "attention: qkv must have n_head + 2 × n_kv_head groups of columns",
+    );
+  }
+  return { H, hd: qkv.cols.size, H_kv, alibi, sparse };
 }
 
-/** The axis of the heads' results side by side: a third of qkv's. */
+/** The axis of the heads' results side by side. */
 function headsAxis(qkv: Tensor, n_head: number): Axis {
   return axis(qkv.cols.size, { groups: n_head, multiple: qkv.cols.multiple });
 }
+
+type AttentionAttrs = AttentionShape & AttentionDropout;
 
 const read = (name: string, tensor: Tensor): Arg => ({ name, tensor, access: "read" });
 const write = (name: string, tensor: Tensor): Arg => ({ name, tensor, access: "write" });
@@ -54,14 +87,14 @@ const attentionOp: Op = {
   lower(node, lowering) {
     const [qkv] = node.inputs as [Tensor];
     const [y, stats] = node.outputs as [Tensor, Tensor];
-    const { B, T, n_head: H, hd, dropout, site } = node.attrs as AttentionAttrs;
+    const attrs = node.attrs as AttentionAttrs;
     const keep = lowering.isWanted(stats);
-    const tiles = defaultTiles("forward", { B, T, H, hd }, lowering.profile);
+    const tiles = defaultTiles("forward", attrs, lowering.profile);
     lowering.dispatch({
       node,
       label: "attention",
       args: [read("qkv", qkv), write("y", y), ...(keep ? [write("stats", stats)] : [])],
-      ...kernelSpec(forward({ B, T, H, hd, dropout, site, ...tiles, stats: keep })),
+      ...kernelSpec(forward({ ...attrs, ...tiles, stats: keep })),
     });
   },
   backward(node, [dy]) {
@@ -78,8 +111,8 @@ const attentionBackwardOp: Op = {
   lower(node, lowering) {
     const [qkv, y, dy, stats] = node.inputs as [Tensor, Tensor, Tensor, Tensor];
     const [dqkv] = node.outputs as [Tensor];
-    const { B, T, n_head: H, hd, dropout, site } = node.attrs as AttentionAttrs;
-    const shape = { B, T, H, hd };
+    const attrs = node.attrs as AttentionAttrs;
+    const { B, T, H } = attrs;
     const delta = lowering.scratch(node, "delta", B * H * T, 4);
     lowering.dispatch({
       node,
@@ -92,51 +125,52 @@ const attentionBackwardOp: Op = {
         write("delta", delta),
         write("dqkv", dqkv),
       ],
-      ...kernelSpec(
-        backwardQueries({
-          ...shape,
-          dropout,
-          site,
-          ...defaultTiles("queries", shape, lowering.profile),
-        }),
-      ),
+      ...kernelSpec(backwardQueries({ ...attrs, ...defaultTiles("queries", attrs, lowering.profile) })),
     });
     lowering.dispatch({
       node,
       label: "attention backward dK dV",
       args: [read("qkv", qkv), read("dy", dy), read("delta", delta), write("dqkv", dqkv)],
-      ...kernelSpec(
-        backwardKeys({
-          ...shape,
-          dropout,
-          site,
-          ...defaultTiles("keys", shape, lowering.profile),
-        }),
-      ),
+      ...kernelSpec(backwardKeys({ ...attrs, ...defaultTiles("keys", attrs, lowering.profile) })),
     });
   },
 };
 
+/** What a node of attention carries. */
+function attentionAttrs(qkv: Tensor, options: AttentionOptions): AttentionAttrs {
+  const { B, T, dropout, site } = options;
+  if (logicalLength(qkv.rows) !== B * T) throw new Error(`attention: ${B} × ${T} rows expected`);
+  return { B, T, dropout, site, ...attentionShape(qkv, options) };
+}
+
 /**
  * softmax(q·kᵀ / √(head size), causal)·v for every head.
  *
- * @param qkv the heads' queries, then keys, then values, side by side: [B * T, 3C], an axis of 3 × n_head groups
+ * @param qkv the heads' queries, then keys, then values, side by side: [B * T, 3C], an axis of 3 × n_head groups, or with fewer
+ *   heads of keys and values of n_head + 2 × n_kv_head
  */
 export function attention(qkv: Tensor, options: AttentionOptions): Tensor { // [B * T, 3C] -> [B * T, C]
   const { B, T, n_head } = options;
-  if (logicalLength(qkv.rows) !== B * T) throw new Error(`attention: ${B} × ${T} rows expected`);
-  if (qkv.cols.groups !== 3 * n_head) {
-    throw new Error("attention: qkv must have 3 × n_head groups of columns");
-  }
-  const attrs: AttentionAttrs = { ...options, hd: qkv.cols.size };
+  const attrs = attentionAttrs(qkv, options);
   return qkv.graph.node(attentionOp, [qkv], attrs, [
     { rows: qkv.rows, cols: headsAxis(qkv, n_head) },
     { rows: rowsOf(B * n_head * T), cols: axis(4), name: "stats" },
   ]).outputs[0]!;
 }
 
+/**
+ * The same with every weight in memory, forward and backward, and the weights (before dropout) to look at: row
+ * (b · n_head + h) · T + i holds those of query i on all keys.
+ */
+export function standardAttention( // [B * T, 3C] -> [B * T, C], [B * n_head * T, T]
+  qkv: Tensor,
+  options: AttentionOptions,
+): { y: Tensor; weights: Tensor } {
+  return standardOutputs(qkv, attentionAttrs(qkv, options));
+}
+
 /** What attention over a KV cache must know beside qkv and the caches. */
-export interface CachedAttentionOptions {
+export interface CachedAttentionOptions extends AttentionVariant {
   /** Sequences. */
   B: number;
   /** New tokens of each. */
@@ -151,8 +185,7 @@ const cachedAttentionOp: Op = {
   lower(node, lowering) {
     const [qkv, keys, values] = node.inputs as [Tensor, Tensor, Tensor];
     const [y] = node.outputs as [Tensor];
-    const { B, N, T_max, n_head: H, hd } = node.attrs as CachedAttentionOptions & { hd: number };
-    const shape = { B, N, T_max, H, hd };
+    const shape = node.attrs as CachedShape;
     lowering.dispatch({
       node,
       label: "KV cache append",
@@ -172,9 +205,9 @@ const cachedAttentionOp: Op = {
  * Attention of N new tokens a sequence, which stand at `step.position`, over all tokens up to themselves. Their keys and
  * values are appended to the caches first.
  *
- * @param qkv queries, keys and values of the new tokens: [B * N, 3C]
- * @param keys state, [B * T_max, C]
- * @param values state, [B * T_max, C]
+ * @param qkv queries, keys and values of the new tokens: [B * N, 3C], as in `attention`
+ * @param keys state, [B * T_max, C], or of n_kv_head heads
+ * @param values state, [B * T_max, C], or of n_kv_head heads
  */
 export function cachedAttention( // [B * N, 3C] -> [B * N, C]
   qkv: Tensor,
@@ -182,10 +215,8 @@ export function cachedAttention( // [B * N, 3C] -> [B * N, C]
   values: Tensor,
   options: CachedAttentionOptions,
 ): Tensor {
-  if (qkv.cols.groups !== 3 * options.n_head) {
-    throw new Error("attention: qkv must have 3 × n_head groups of columns");
-  }
-  const attrs = { ...options, hd: qkv.cols.size };
+  const { B, N, T_max } = options;
+  const attrs: CachedShape = { B, N, T_max, ...attentionShape(qkv, options) };
   return qkv.graph.node(cachedAttentionOp, [qkv, keys, values], attrs, [
     { rows: qkv.rows, cols: headsAxis(qkv, options.n_head) },
   ]).outputs[0]!;

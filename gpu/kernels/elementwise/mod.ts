@@ -1,5 +1,5 @@
 /**
- * Element-wise ops: addition, scaling, GELU, dropout. They are expressions, not kernels: the planner fuses them into the kernel
+ * Element-wise ops: addition, scaling, GELU and its like, dropout. They are expressions, not kernels: the planner fuses them into the kernel
  * that makes one of their inputs, or into `copy` where there is none.
  */
 
@@ -81,6 +81,60 @@ export function gelu(x: Tensor): Tensor { // [M, N] -> [M, N]
 
 function geluBackward(x: Tensor, g: Tensor): Tensor {
   return x.graph.node(geluBackwardOp, [x, g], {}, like(x)).outputs[0]!;
+}
+
+const reluSquaredOp: Op = {
+  name: "relu_squared",
+  backward: (node, [g]) => [reluSquaredBackward(node.inputs[0]!, g!)],
+  expression: (_node, [x]) => `max(${x}, vec4f(0.0)) * max(${x}, vec4f(0.0))`,
+};
+
+const reluSquaredBackwardOp: Op = {
+  name: "relu_squared_backward",
+  expression: (_node, [x, g]) => `${g} * (2.0 * max(${x}, vec4f(0.0)))`,
+};
+
+/** max(x, 0)², element by element (So et al. 2021, "Primer"). */
+export function reluSquared(x: Tensor): Tensor { // [M, N] -> [M, N]
+  return x.graph.node(reluSquaredOp, [x], {}, like(x)).outputs[0]!;
+}
+
+function reluSquaredBackward(x: Tensor, g: Tensor): Tensor {
+  return x.graph.node(reluSquaredBackwardOp, [x, g], {}, like(x)).outputs[0]!;
+}
+
+/** x · sigmoid(x), and its slope s + x·s·(1 - s) with s = sigmoid(x). */
+const SILU_WGSL =
+  `fn sigmoid(x: vec4f) -> vec4f { return 1.0 / (1.0 + exp(clamp(-x, vec4f(-80.0), vec4f(80.0)))); }
+fn silu(x: vec4f) -> vec4f { return x * sigmoid(x); }
+fn silu_slope(x: vec4f) -> vec4f {
+  let s = sigmoid(x);
+  return s + x * s * (1.0 - s);
+}`;
+
+const swigluOp: Op = {
+  name: "swiglu",
+  prelude: SILU_WGSL,
+  backward(node, [g]) {
+    const [gate, x] = node.inputs as [Tensor, Tensor];
+    const { graph } = x;
+    return [
+      graph.node(swigluGateOp, [gate, x, g!], {}, like(x)).outputs[0]!,
+      graph.node(swigluOp, [gate, g!], {}, like(x)).outputs[0]!, // d silu(gate)·x / dx is silu(gate) again
+    ];
+  },
+  expression: (_node, [gate, x]) => `silu(${gate}) * ${x}`,
+};
+
+const swigluGateOp: Op = {
+  name: "swiglu_gate",
+  prelude: SILU_WGSL,
+  expression: (_node, [gate, x, g]) => `${g} * ${x} * silu_slope(${gate})`,
+};
+
+/** silu(gate) · x, element by element (Shazeer 2020, "GLU Variants Improve Transformer"). */
+export function swiglu(gate: Tensor, x: Tensor): Tensor { // [M, N], [M, N] -> [M, N]
+  return x.graph.node(swigluOp, [gate, x], {}, like(x)).outputs[0]!;
 }
 
 const dropoutOp: Op = {

@@ -11,29 +11,37 @@ import tokensWgsl from "./tokens_gradient.wgsl" with { type: "text" };
 
 export { tokenIndex, tokenIndexLength } from "./token_index.ts";
 
+/** The inputs of an embedding's node by name. */
+function inputsOf({ inputs, attrs }: Node): { tokens: Tensor; wte: Tensor; wpe?: Tensor; index?: Tensor } {
+  const [tokens, wte, ...rest] = inputs as [Tensor, Tensor, ...Tensor[]];
+  const [wpe, index] = attrs.hasPositions ? rest : [undefined, ...rest];
+  return { tokens, wte, ...(wpe === undefined ? {} : { wpe }), ...(index === undefined ? {} : { index }) };
+}
+
 const embeddingOp: Op = {
   name: "embedding",
   absorbs: true,
   lower(node, lowering) {
-    const [tokens, wte, wpe] = node.inputs as [Tensor, Tensor, Tensor];
+    const { tokens, wte, wpe } = inputsOf(node);
     const [x] = node.outputs as [Tensor];
     const rows = logicalLength(x.rows);
     const finish = lowering.finish();
-    gridKernel(lowering, node, "embedding", finish.text + embeddingWgsl, rows, lowering.cols4(x), {
-      T: node.attrs.T,
-    }, [
+    const position = wpe === undefined ? "" : " + load_wpe(step.position + row % T, col)";
+    const wgsl = finish.text + embeddingWgsl.replace("POSITION", position);
+    gridKernel(lowering, node, "embedding", wgsl, rows, lowering.cols4(x), { T: node.attrs.T }, [
       { name: "tokens", tensor: tokens, access: "read" },
       { name: "wte", tensor: wte, access: "read" },
-      { name: "wpe", tensor: wpe, access: "read" },
+      ...(wpe === undefined ? [] : [{ name: "wpe", tensor: wpe, access: "read" as const }]),
       ...finish.args,
     ]);
   },
   backward(node, [dx]) {
-    const [tokens, wte, wpe, index] = node.inputs as [Tensor, Tensor, Tensor, Tensor | undefined];
+    const { tokens, wte, wpe, index } = inputsOf(node);
     if (index === undefined) throw new Error("embedding: the gradient needs the token index");
     const graph = wte.graph;
     const dwte = graph.node(tokensGradientOp, [tokens, index, dx!], {}, [{ rows: wte.rows, cols: wte.cols }])
       .outputs[0]!;
+    if (wpe === undefined) return [undefined, dwte];
     const dwpe = graph.node(positionsGradientOp, [dx!], { T: node.attrs.T }, [{
       rows: wpe.rows,
       cols: wpe.cols,
@@ -120,18 +128,19 @@ function gridKernel(
  * wte[tokens] + wpe[position].
  *
  * @param tokens ids, `[B * T]`, each below the rows of wte
+ * @param wpe left out, nothing is added for the position
  * @param T length of each sequence; positions start at `step.position`
  * @param index see `tokenIndex`; only needed for gradients
  */
 export function embedding( // [B * T], [V, C], [n_positions, C] -> [B * T, C]
   tokens: Tensor,
   wte: Tensor,
-  wpe: Tensor,
+  wpe: Tensor | undefined,
   T: number,
   index?: Tensor,
 ): Tensor {
-  const inputs = index === undefined ? [tokens, wte, wpe] : [tokens, wte, wpe, index];
-  return wte.graph.node(embeddingOp, inputs, { T }, [{
+  const inputs = [tokens, wte, wpe, index].filter((t) => t !== undefined);
+  return wte.graph.node(embeddingOp, inputs, { T, hasPositions: wpe !== undefined }, [{
     rows: rowsOf(logicalLength(tokens.cols)),
     cols: wte.cols,
   }])

@@ -1,4 +1,4 @@
-// LayerNorm forward: y = (x - mean) / sqrt(variance + EPSILON) * gamma + beta, over the C true columns of each row.
+// LayerNorm forward: y = (x - mean) / sqrt(variance + EPSILON) * gamma + beta (if there is one), over the C true columns of each row.
 // x, y: [M, C]   gamma, beta: [1, C]   stats: [M] of (mean, 1 / deviation, 0, 0) for the backward pass
 
 fn inside(col: u32) -> vec4f { // 1 in true columns, 0 in padding
@@ -21,7 +21,7 @@ PLACE
   let rstd = 1.0 / sqrt((spread.x + spread.y + spread.z + spread.w) / f32(C) + EPSILON);
 
   for (var col = lane; col < COLS; col += LANES) {
-    store_y(row, col, (load_x(row, col) - mean) * rstd * load_gamma(0u, col) + load_beta(0u, col));
+    store_y(row, col, (load_x(row, col) - mean) * rstd * load_gamma(0u, col)PLUS_BETA);
   }
   KEEP_STATS
 }
