@@ -25,7 +25,7 @@ const gpt2ConfigSchema = z.looseObject({
   n_embd: z.int().min(1).default(768),
   n_layer: z.int().min(1).default(12),
   n_head: z.int().min(1).default(12),
-  n_inner: z.int().nullish(),
+  n_inner: z.int().min(1).nullish(),
   activation_function: z.enum(["gelu_new", "relu2"]).default("gelu_new")
     .describe("only the tanh form of GELU, and squared ReLU, are supported"),
   layer_norm_epsilon: z.number().positive().default(1e-5),

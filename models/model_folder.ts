@@ -254,7 +254,8 @@ function reasonOf(
   if (!isSame(head.readBytes(name), wte.readBytes(`${prefix}wte.weight`))) {
     throw new UserError(`tensor ${name} is not the same as wte.weight`, {
       file: head.name,
-      hint: "config.json says tie_word_embeddings: true; with false the head is one of its own",
+      hint:
+        "config.json says that the head is tied to it; with tie_word_embeddings false it has weights of its own",
     });
   }
   return "head, tied to wte.weight";

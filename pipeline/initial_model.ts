@@ -110,9 +110,12 @@ export function conflict(
   for (const key of SETTLED) {
     const [given, found] = [section[key], initial.value.model[key]];
     if (given === undefined || given === found) continue;
-    const error = new UserError(`model.${key} is ${JSON.stringify(given)}, ${initial.file} says ${found}`, {
-      hint: `leave model.${key} out, or begin with another model than training.init_from names`,
-    });
+    const error = new UserError(
+      `model.${key} is ${JSON.stringify(given)}, ${initial.file} says ${found ?? "none"}`,
+      {
+        hint: `leave model.${key} out, or begin with another model than training.init_from names`,
+      },
+    );
     return { key, error };
   }
   return undefined;

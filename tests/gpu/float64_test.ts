@@ -2,11 +2,43 @@
 
 import assert from "assert";
 import { normal } from "../../common/mod.ts";
-import { modelConfig, parameters } from "../../models/mod.ts";
+import { type ModelConfig, modelConfig, parameters } from "../../models/mod.ts";
 import { gpt } from "./float64_gpt.ts";
 
-Deno.test("the float64 model's gradients are the central differences of its loss", () => {
-  const config = modelConfig({ n_layer: 2, n_head: 3, n_embd: 6, n_positions: 5, vocab_size: 7 });
+const SMALL = { n_layer: 2, n_head: 3, n_embd: 6, n_positions: 5, vocab_size: 7 };
+
+/** GPT-2, and variants so that each occurs. */
+const MODELS: [string, Parameters<typeof modelConfig>[0]][] = [
+  ["GPT-2", SMALL],
+  ["rotary positions, RMSNorm, QK-norm, SwiGLU, a head of its own, no biases", {
+    ...SMALL,
+    position_type: "rotary",
+    rope_theta: 7,
+    norm_type: "rms_norm",
+    qk_norm: true,
+    mlp_type: "swiglu",
+    n_inner: 5,
+    tie_word_embeddings: false,
+    bias: false,
+  }],
+  ["sparse attention with ALiBi, shared heads, squared ReLU, LayerNorm without biases", {
+    ...SMALL,
+    attention_type: "sparse",
+    window: 2,
+    sparsity_factor: 3,
+    n_kv_head: 1,
+    position_type: "alibi",
+    mlp_type: "relu_squared",
+    bias: false,
+  }],
+];
+
+for (const [name, model] of MODELS) {
+  Deno.test(`the float64 model's gradients are the central differences of its loss: ${name}`, () =>
+    compareWithDifferences(modelConfig(model)));
+}
+
+function compareWithDifferences(config: ModelConfig): void {
   const size = { B: 2, T: 4 };
   const values: Record<string, Float64Array> = {};
   parameters(config).forEach(({ name, shape }, stream) => {
@@ -36,4 +68,4 @@ Deno.test("the float64 model's gradients are the central differences of its loss
       assert(Math.abs(difference - gradients[name]![i]!) < 1e-8, `${name}[${i}]`);
     }
   }
-});
+}

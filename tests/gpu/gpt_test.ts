@@ -7,6 +7,7 @@ import type { DropoutMasks } from "./float64_gpt.ts";
 import { gpt } from "./float64_gpt.ts";
 import { activationMask, attentionMask } from "./masks.ts";
 import { assertClose, OPERANDS, randomIds, randomParameters, runGraph, withGpu } from "./support.ts";
+import { COMBINED, VARIANTS } from "./variant_models.ts";
 
 interface Case {
   model: Parameters<typeof modelConfig>[0];
@@ -22,7 +23,7 @@ async function check(
   masks?: DropoutMasks,
 ): Promise<void> {
   const config = modelConfig(c.model);
-  const { n_embd: C, vocab_size: V } = config;
+  const { n_embd: C, vocab_size: V, n_inner } = config;
   const { B, T } = c;
   const ids = randomIds(B * T, 1, V);
   const targets = randomIds(B * T, 2, V);
@@ -40,7 +41,7 @@ async function check(
   for (const { name } of parameters(config)) {
     // A rounding for each term of the longest sums on the way: the products with the widest layer, the vocabulary and the
     // rows of the batch.
-    assertClose(name, gradients[name]!, expected.gradients[name]!, 4 * C + V + B * T);
+    assertClose(name, gradients[name]!, expected.gradients[name]!, Math.max(4 * C, n_inner) + V + B * T);
   }
 }
 
@@ -71,6 +72,17 @@ for (const [name, c] of CASES) {
   const title =
     `n_head ${n_head}, n_embd ${n_embd}, vocab_size ${vocab_size}, ${c.B} × ${c.T} tokens, ${name}`;
   Deno.test(`a model's loss and gradients: ${title}`, () => check(options(name), c));
+}
+
+VARIANTS.forEach((c, i) => {
+  const mode = OPERANDS[i % 2 === 0 ? 0 : 3]!; // textures, and buffers with a GPU's kernels
+  Deno.test(`a variant's loss and gradients: ${c.name}, ${mode.name}`, () => check(mode.options, c));
+});
+
+for (const c of COMBINED) {
+  for (const mode of OPERANDS) {
+    Deno.test(`variants together, loss and gradients: ${c.name}, ${mode.name}`, () => check(mode.options, c));
+  }
 }
 
 Deno.test("a model with dropout in all its places, operands in textures, masks computed again on the host", async () => {

@@ -40,7 +40,7 @@ export function randomParameters(config: ModelConfig): Record<string, Float32Arr
   return Object.fromEntries(
     parameters(config).map(({ name, shape }, stream) => {
       const values = randomMatrix(1, shape.reduce((a, b) => a * b, 1), 100 + stream, 0.3);
-      return [name, /ln_.\.weight/.test(name) ? values.map((v) => v + 1) : values];
+      return [name, /(ln_.|_norm)\.weight/.test(name) ? values.map((v) => v + 1) : values];
     }),
   );
 }
