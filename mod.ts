@@ -66,6 +66,22 @@ export {
   table,
   tokenLabels,
 } from "./experiments/mod.ts";
+export {
+  ActiveRun,
+  type ArtifactContent,
+  listRuns,
+  type MetricSeries,
+  type MetricsSummary,
+  type MetricSummary,
+  readLines,
+  readMetrics,
+  type RunEnd,
+  type RunEntry,
+  type RunState,
+  type RunStream,
+  startRun,
+  type StartRunOptions,
+} from "./experiments/mod.ts";
 export type { LoadedModel, ModelConfig, Weight, Weights } from "./models/mod.ts";
 export type { TrainedRun, TrainingProgress, TrainingResult, TrainOptions } from "./pipeline/mod.ts";
 

@@ -8,11 +8,19 @@ export { lineChart, type LineChartOptions, type Point, type Series } from "./cha
 export { seriesOf, spreadOf } from "./charts/series.ts";
 export { Table, table } from "./charts/table.ts";
 export { BEGINNING, type Place, readAppended } from "./reading/appended_lines.ts";
+export { chooseRun } from "./reading/choose_run.ts";
 export { flatten } from "./reading/flatten.ts";
 export { type MetricSeries, MetricsFollower, readMetrics } from "./reading/metric_series.ts";
 export type { RunEntry, RunState } from "./reading/run_entry.ts";
 export { listRuns, type RefreshOptions, RunIndex } from "./reading/run_index.ts";
 export { readLines, type RunStream } from "./reading/run_lines.ts";
+export {
+  ActiveRun,
+  type ArtifactContent,
+  type RunEnd,
+  startRun,
+  type StartRunOptions,
+} from "./tracker/active_run.ts";
 export type { MetricsSummary, MetricSummary } from "./tracker/metric_summary.ts";
 export { jsonSchemas } from "./tracker/line_schemas.ts";
 export { latestRun } from "./tracker/run_folder.ts";

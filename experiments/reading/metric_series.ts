@@ -1,7 +1,7 @@
 /** A run's metrics as series to draw and to compute with, read once or followed while the run goes on. */
 
 import { join } from "path";
-import type { JsonlRecord } from "../../common/mod.ts";
+import { type JsonlRecord, userPath } from "../../common/mod.ts";
 import { LINE_KEYS } from "../tracker/metric_summary.ts";
 import { BEGINNING, type Place, readAppended } from "./appended_lines.ts";
 
@@ -104,7 +104,7 @@ export class MetricsFollower {
  * ```
  */
 export function readMetrics(run: string | { dir: string }): Record<string, MetricSeries> {
-  const follower = new MetricsFollower(typeof run === "string" ? run : run.dir);
+  const follower = new MetricsFollower(typeof run === "string" ? userPath(run) : run.dir);
   follower.read();
   return Object.fromEntries(follower.series);
 }

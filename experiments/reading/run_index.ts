@@ -4,7 +4,7 @@
  */
 
 import { join } from "path";
-import { fileError } from "../../common/mod.ts";
+import { fileError, userPath } from "../../common/mod.ts";
 import { loadKnown, saveKnown } from "./index_cache.ts";
 import { isRunFolder, type KnownRun, readEntry, type RunEntry } from "./run_entry.ts";
 
@@ -39,8 +39,13 @@ export class RunIndex {
   #foreign: string[] = [];
   #refreshing: Promise<RunEntry[]> | undefined;
 
+  /** The folder that holds the runs, absolute. */
+  readonly runsDir: string;
+
   /** @param runsDir the folder that holds the runs; it need not exist yet */
-  constructor(readonly runsDir: string) {}
+  constructor(runsDir: string) {
+    this.runsDir = userPath(runsDir);
+  }
 
   /** Names of folders that hold no run, as of the last refresh. */
   get foreign(): readonly string[] {
@@ -91,6 +96,7 @@ export class RunIndex {
 /**
  * The runs below a folder as they stand now, the newest first. Who looks again and again keeps a `RunIndex`.
  *
+ * @param runsDir the folder that holds the runs @default "runs"
  * @throws UserError if the folder is there and cannot be read
  *
  * @example
@@ -101,7 +107,7 @@ export class RunIndex {
  * await Deno.remove(runsDir, { recursive: true });
  * ```
  */
-export async function listRuns(runsDir: string): Promise<RunEntry[]> {
+export async function listRuns(runsDir = "runs"): Promise<RunEntry[]> {
   return await new RunIndex(runsDir).refresh();
 }
 

@@ -1,7 +1,7 @@
 /** A run's samples, events and system lines, as they stand in its files. */
 
 import { join } from "path";
-import type { JsonlRecord } from "../../common/mod.ts";
+import { type JsonlRecord, userPath } from "../../common/mod.ts";
 import { BEGINNING, readAppended } from "./appended_lines.ts";
 
 /** The streams of a run that are lists of things and no series of numbers, and those that a resumed run took back. */
@@ -31,7 +31,7 @@ export type RunStream =
  */
 export function readLines(run: string | { dir: string }, stream: RunStream): JsonlRecord[] {
   const lines: JsonlRecord[] = [];
-  const dir = typeof run === "string" ? run : run.dir;
+  const dir = typeof run === "string" ? userPath(run) : run.dir;
   readAppended(join(dir, `${stream}.jsonl`), BEGINNING, (line) => lines.push(line));
   return lines;
 }

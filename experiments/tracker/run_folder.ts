@@ -28,9 +28,13 @@ export async function makeRunFolder(runsDir: string, configName: string, now: Da
   }
 }
 
-/** A name without what a file system or a shell might stumble over, and not hidden. */
+/** The longest that the name of a run makes its folder's, in letters; file systems take 255 bytes. */
+const NAME_LETTERS = 60;
+
+/** A name without what a file system or a shell might stumble over, not hidden, no flag, and of a bearable length. */
 function folderName(name: string): string {
-  return name.replace(/[^\p{L}\p{N}._-]/gu, "_").replace(/^\.+_*/, "") || "run";
+  const plain = name.replace(/[^\p{L}\p{N}._-]/gu, "_").replace(/^(\.+_*|-+)+/, "");
+  return [...plain].slice(0, NAME_LETTERS).join("") || "run";
 }
 
 /**
