@@ -35,6 +35,7 @@ export {
   type Tokens,
 } from "./data/mod.ts";
 export {
+  type Attention,
   generate,
   ModelSession,
   openSession,
@@ -46,6 +47,7 @@ export {
   type ValidationLoss,
 } from "./pipeline/mod.ts";
 export {
+  attentionChart,
   type AxisOptions,
   type Bar,
   barChart,

@@ -1,5 +1,6 @@
 /** The door of `experiments/`: the run tracker, reading what it wrote, charts and tables. */
 
+export { attentionChart } from "./charts/attention_chart.ts";
 export type { AxisOptions } from "./charts/axes.ts";
 export { type Bar, barChart, type BarChartOptions } from "./charts/bar_chart.ts";
 export { Chart, type ChartOptions, type MimeBundle, sideBySide } from "./charts/chart.ts";

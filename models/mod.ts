@@ -1,6 +1,7 @@
 /** The door of `models/`: what a GPT is, where its weights come from and where they are kept. */
 export * from "./adapter.ts";
 export * from "./adapter_files.ts";
+export * from "./attention_weights.ts";
 export * from "./checkpoint.ts";
 export * from "./checkpoint_list.ts";
 export * from "./checkpoint_write.ts";

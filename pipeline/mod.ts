@@ -1,4 +1,5 @@
 /** The door of `pipeline/`: what is done to a model, and the configuration of a run. */
+export type { Attention } from "./attention.ts";
 export { pipelineCommands } from "./commands.ts";
 export * from "./config.ts";
 export { evaluateModel, type Evaluation, type EvaluationSettings } from "./evaluate_model.ts";

@@ -19,6 +19,7 @@ import {
   type TrainableModel,
   type Weights,
 } from "../models/mod.ts";
+import { type Attention, attentionOver } from "./attention.ts";
 import { CheckpointKeeper } from "./checkpoint_keeper.ts";
 import { generateText, type TextOptions } from "./generate_text.ts";
 import { findNotFinite, notFiniteError } from "./not_finite.ts";
@@ -158,6 +159,19 @@ export class ModelSession implements Disposable {
   /** A text as a whole, the prompt not in it; see `generate`. */
   async write(prompt: string, options: TextOptions = {}): Promise<string> {
     return (await Array.fromAsync(this.generate({ ...options, prompt }))).join("");
+  }
+
+  /**
+   * What each token of a text attends to, in one layer.
+   *
+   * @param options layer: counted from 0, the first when left out
+   * @throws UserError when the text is empty or longer than the context, or there is no such layer
+   */
+  async attention(text: string, { layer = 0 }: { layer?: number } = {}): Promise<Attention> {
+    const { gpu } = this.#training;
+    const { tokenizer } = this.data;
+    const { store } = this.#model;
+    return await this.#alone(() => attentionOver({ gpu, config: this.model, store, tokenizer }, text, layer));
   }
 
   /** All weights by name, as they are now. */

@@ -8,6 +8,7 @@ import { displayPath, exists, type Setting, UserError, userPath } from "../commo
 import { type Tokenizer, tokenizerFromJSON } from "../data/mod.ts";
 import { ensureAdapter, type Gpu, openGpu, type ParameterStore } from "../gpu/mod.ts";
 import { Generator, type LoadedModel, loadWeights, openModel } from "../models/mod.ts";
+import { type Attention, attentionOver } from "./attention.ts";
 import { generateText, type TextOptions } from "./generate_text.ts";
 import { tokenizerOfModel } from "./initial_model.ts";
 import { resolveRunConfig, type RunConfig } from "./run_config.ts";
@@ -94,6 +95,18 @@ export class TextModel implements Disposable {
   /** Writes a text, piece by piece; see `generateText`. One text at a time. */
   generate(options: TextOptions = {}): AsyncGenerator<string> {
     return generateText(this.#generator, this.tokenizer, options);
+  }
+
+  /**
+   * What each token of a text attends to, in one layer.
+   *
+   * @param options layer: counted from 0, the first when left out
+   * @throws UserError when the text is empty or longer than the context, or there is no such layer
+   */
+  async attention(text: string, { layer = 0 }: { layer?: number } = {}): Promise<Attention> {
+    const { config } = this.#generator;
+    const model = { gpu: this.#gpu, config, store: this.#store, tokenizer: this.tokenizer };
+    return await attentionOver(model, text, layer);
   }
 
   /** Frees the model and its device. */

@@ -7,6 +7,7 @@ import assert from "assert";
 import { type Document, DOMParser, type Element } from "@xmldom/xmldom";
 import fc from "fast-check";
 import {
+  attentionChart,
   barChart,
   Chart,
   heatmap,
@@ -203,6 +204,24 @@ Deno.test("a heatmap's cells have their places and colours, and what is not a nu
     chart.description,
     /3 by 3 cells.*Largest: 1 at row a, column a|Largest: 1 at row c, column c/,
   );
+});
+
+Deno.test("attention is a map for each head, in which no token sees what comes after it", () => {
+  const heads = [[[1, 0], [0.25, 0.75]], [[1, 0], [0, 1]]].map((head) =>
+    head.map((row) => Float32Array.from(row))
+  );
+  const chart = attentionChart({ layer: 3, tokens: ["a", " b"], heads });
+  const maps = all(parse(chart.svg), "svg");
+  assert.deepEqual(maps.map((map) => all(map, "title")[0]!.textContent), [
+    "Attention of layer 3",
+    "head 0",
+    "head 1",
+  ]);
+  const counts = maps.slice(1).map((map) =>
+    all(map, "path").reduce((sum, path) => sum + path.getAttribute("d")!.match(/M/g)!.length, 0)
+  );
+  assert.deepEqual(counts, [3, 3]);
+  assert.ok(all(maps[1]!, "text").some((text) => text.textContent === "␣b"));
 });
 
 Deno.test("names are text: nothing that they hold becomes markup, breaks the picture or goes lost", () => {

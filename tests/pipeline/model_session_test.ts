@@ -77,6 +77,11 @@ Deno.test("a model is described by keys, and what cannot be is refused", () =>
     assert.ok(session.preview.parameters > 0);
     const rejects = (work: Promise<unknown>, message: RegExp) =>
       assert.rejects(work, (error) => error instanceof UserError && message.test(error.describe()));
+    const { tokens, heads } = await session.attention("the ship");
+    assert.deepEqual([tokens.join(""), tokens.length, heads.length], ["the ship", 8, 1]);
+    await rejects(session.attention("the whale and"), /the text has 13 tokens.*1 to 8/);
+    await rejects(session.attention(""), /the text has 0 tokens/);
+    await rejects(session.attention("the", { layer: 1 }), /there is no layer 1.*0 to 0/);
     await rejects(session.train(-1), /expected a number of steps, got -1/);
     const busy = session.train(2);
     await rejects(session.evaluate(), /still at work.*await/);
