@@ -1,0 +1,74 @@
+/**
+ * The page as a browser is given it: one HTML document for every view, its modules and style, and the policy that keeps
+ * anything else from running. All of it is text inside the program, so nothing comes over a network or from the disk.
+ */
+
+import { createHash } from "crypto";
+import { INDEX, LIBRARIES, PAGE_FILES } from "./page_files.ts";
+
+/** A file that a browser is given. */
+export interface Asset {
+  /** Its media type. */
+  type: string;
+  text: string;
+  /** Changes with the content. */
+  etag: string;
+}
+
+/** Where the page's import map stands in the document; browsers want it inline. */
+const MAP_MARK = "<!-- import map -->";
+
+const importMap = JSON.stringify({
+  imports: Object.fromEntries(
+    Object.keys(LIBRARIES).map((name) => [name, `/assets/lib/${fileName(name)}`]),
+  ),
+});
+
+/** The document of every view. */
+export const DOCUMENT: Asset = asset(
+  "index.html",
+  INDEX.replace(MAP_MARK, `<script type="importmap">${importMap}</script>`),
+);
+
+/** The page's files by the path that a browser asks for. */
+export const ASSETS: ReadonlyMap<string, Asset> = new Map([
+  ...Object.entries(PAGE_FILES).map(([name, text]) => [`/assets/${name}`, asset(name, text)] as const),
+  ...Object.entries(LIBRARIES).map(([name, text]) => {
+    const file = fileName(name);
+    return [`/assets/lib/${file}`, asset(file, text)] as const;
+  }),
+]);
+
+/**
+ * The policy of every answer (Content Security Policy, W3C): scripts and styles are the page's own files and the import
+ * map, by its digest; nothing is embedded, framed or sent elsewhere; and text can't become markup (Trusted Types).
+ */
+export const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  `script-src 'self' 'sha256-${createHash("sha256").update(importMap).digest("base64")}'`,
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
+].join("; ");
+
+/** `preact/hooks` as `preact-hooks.js`. */
+function fileName(library: string): string {
+  return `${library.replaceAll("/", "-")}.js`;
+}
+
+function asset(name: string, text: string): Asset {
+  const type = TYPES[name.slice(name.lastIndexOf(".") + 1)]!;
+  return { type, text, etag: `"${createHash("sha256").update(text).digest("hex").slice(0, 24)}"` };
+}
+
+const TYPES: Record<string, string> = {
+  css: "text/css; charset=utf-8",
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  svg: "image/svg+xml",
+};
