@@ -1,0 +1,131 @@
+/** What the page may ask for: one function for each address below `/api/`, over the runs of one folder. */
+
+import { displayPath, UserError, VERSION } from "../../common/mod.ts";
+import type { RunEntry } from "../reading/run_entry.ts";
+import { RunIndex } from "../reading/run_index.ts";
+import { Refusal } from "./access.ts";
+import type { About, RunDetails, RunTable, Sample, Series, SeriesAnswer, SpreadSeries, XAxis } from "./api_types.ts";
+import { detailsOf, samplesOf } from "./details.ts";
+import { News } from "./live.ts";
+import type { Query } from "./query.ts";
+import { runFolder } from "./run_paths.ts";
+import { type CurveOptions, groupSpreads, runCurves, seedGroups } from "./series.ts";
+import { SeriesStore } from "./series_store.ts";
+import { columnsOf, rowOf, sortRuns, USUAL_COLUMNS } from "./table.ts";
+
+/** More runs than this are not drawn at a time. */
+const MAX_RUNS = 200;
+/** More metrics than this are not drawn at a time. */
+const MAX_METRICS = 100;
+/** Lines of a page of the table. */
+const MAX_ROWS = 500;
+/** Time in which the list answers even if not all metrics are known yet; the rest follows with the next answer. */
+const LIST_BUDGET_MS = 400;
+
+const X_AXES = ["step", "tokens", "time", "flops"] as const satisfies readonly [XAxis, ...XAxis[]];
+
+/** The addresses' functions. */
+export class Api {
+  readonly news: News;
+  readonly #index: RunIndex;
+  readonly #store = new SeriesStore();
+
+  /**
+   * @param runsDir the folder of runs, absolute; it need not exist yet
+   * @param writable what `about` tells of it
+   */
+  constructor(readonly runsDir: string, private readonly writable: boolean) {
+    this.#index = new RunIndex(runsDir);
+    this.news = new News(runsDir);
+  }
+
+  /** `GET /api/about` */
+  about(): About {
+    return { version: VERSION, runs_dir: displayPath(this.runsDir), writable: this.writable };
+  }
+
+  /** `GET /api/runs?where=…&sort=…&desc&column=…&column=…&offset=…&limit=…&archived` */
+  async runs(query: Query): Promise<RunTable> {
+    const all = await this.#entries();
+    const visible = query.flag("archived") ? all : all.filter(({ archived }) => !archived);
+    const found = visible.filter(filterOf(query.text("where", "")));
+    const columns = query.texts("column", MAX_METRICS);
+    const sort = query.text("sort", "");
+    const sorted = sort === "" ? found : sortRuns(found, sort, query.flag("desc"));
+    const offset = query.number("offset", { least: 0, most: 1e9, otherwise: 0 });
+    const limit = query.number("limit", { least: 1, most: MAX_ROWS, otherwise: 100 });
+    const rows = sorted.slice(offset, offset + limit)
+      .map((run) => rowOf(run, columns.length > 0 ? columns : USUAL_COLUMNS));
+    return { total: found.length, all: all.length, rows, columns: columnsOf(visible), foreign: [...this.#index.foreign] };
+  }
+
+  /** `GET /api/runs/<id>` */
+  async run(id: string): Promise<RunDetails> {
+    const run = await this.#entry(id);
+    return await detailsOf(run, await this.#entries(), this.#store.series(run.dir, "system"));
+  }
+
+  /** `GET /api/runs/<id>/samples` */
+  async samples(id: string): Promise<Sample[]> {
+    return samplesOf(await this.#entry(id));
+  }
+
+  /** `GET /api/series?run=…&run=…&metric=…&metric=…&x=…&smoothing=…&buckets=…&log&raw&stream=…` */
+  async series(query: Query): Promise<SeriesAnswer> {
+    const options = curveOptions(query);
+    const names = query.texts("metric", MAX_METRICS);
+    const stream = query.oneOf("stream", ["metrics", "system"]);
+    const series: Series[] = [];
+    for (const id of query.texts("run", MAX_RUNS)) {
+      const run = await this.#entry(id);
+      series.push(...runCurves(run, this.#store.series(run.dir, stream), names, options));
+      await new Promise((resolve) => setTimeout(resolve)); // other requests get their turn
+    }
+    return { x: options.x, series };
+  }
+
+  /** `GET /api/spread?run=…&run=…&metric=…&x=…&smoothing=…&buckets=…&log` */
+  async spread(query: Query): Promise<{ x: XAxis; series: SpreadSeries[] }> {
+    const options = curveOptions(query);
+    const runs = await Promise.all(query.texts("run", MAX_RUNS).map((id) => this.#entry(id)));
+    const allOf = (run: RunEntry) => this.#store.series(run.dir);
+    return { x: options.x, series: groupSpreads(seedGroups(runs), query.text("metric", ""), allOf, options) };
+  }
+
+  /** `GET /api/live?run=…&list`: a stream of events. Throws `Refusal` (503) when too many listen. */
+  async live(query: Query): Promise<ReadableStream<Uint8Array>> {
+    if (this.news.isFull) throw new Refusal(503, "too many pages are open; close some");
+    const folders = new Map<string, string>();
+    for (const id of query.texts("run", MAX_RUNS)) folders.set(id, await runFolder(this.runsDir, id));
+    return this.news.listen(folders, query.flag("list"));
+  }
+
+  #entries(): Promise<RunEntry[]> {
+    return this.#index.refresh({ budgetMs: LIST_BUDGET_MS });
+  }
+
+  /** A run by the name in an address. Throws `Refusal` (404) where there is none. */
+  async #entry(id: string): Promise<RunEntry> {
+    await runFolder(this.runsDir, id);
+    const entry = (await this.#entries()).find((run) => run.id === id);
+    if (entry === undefined) throw new Refusal(404, "there is no such run or file here");
+    return entry;
+  }
+}
+
+function curveOptions(query: Query): CurveOptions {
+  return {
+    x: query.oneOf("x", X_AXES),
+    smoothing: query.number("smoothing", { least: 0, most: 0.999, otherwise: 0 }),
+    buckets: query.number("buckets", { least: 10, most: 4000, otherwise: 300 }),
+    logX: query.flag("log"),
+    raw: query.flag("raw"),
+  };
+}
+
+/** What a filter's text lets through. Throws `Refusal` (400) where it can't be understood. */
+function filterOf(where: string): (run: RunEntry) => boolean {
+  if (where.trim() === "") return () => true;
+  const words = where.toLowerCase().split(/\s+/);
+  return (run) => words.every((word) => [run.id, run.name, run.notes, ...run.tags].some((text) => text.toLowerCase().includes(word)));
+}

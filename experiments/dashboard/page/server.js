@@ -1,0 +1,86 @@
+/** Asking the server: answers as they come, kept while newer ones are on their way, and news of what changed. */
+// @ts-check
+
+import { useEffect, useRef, useState } from "htm/preact";
+
+/**
+ * Asks once.
+ *
+ * @param {string} address
+ * @param {RequestInit} [init]
+ * @returns {Promise<any>} the answer; what the server has against it comes as an Error
+ */
+export async function ask(address, init = {}) {
+  const response = await fetch(address, init);
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(answer.error?.message ?? `the server answered ${response.status}`);
+  return answer;
+}
+
+/**
+ * Asks, and asks again when the address or `version` changes. Meanwhile the last answer stays.
+ *
+ * @template T
+ * @param {string | undefined} address undefined: nothing to ask
+ * @param {unknown} [version] anything that changes when there is something new
+ * @returns {{answer: T | undefined, error: string | undefined, isStale: boolean}}
+ */
+export function useAnswer(address, version) {
+  const [state, setState] = useState(
+    /** @type {{address?: string, answer?: T, error?: string}} */ ({}),
+  );
+  useEffect(() => {
+    if (address === undefined) return;
+    const control = new AbortController();
+    ask(address, { signal: control.signal }).then(
+      (answer) => setState({ address, answer }),
+      (error) => {
+        if (control.signal.aborted) return;
+        setState((before) => ({ ...before, address, error: error.message }));
+      },
+    );
+    return () => control.abort();
+  }, [address, version]);
+  return { answer: state.answer, error: state.error, isStale: state.address !== address };
+}
+
+/**
+ * A number that grows when something changed on the disk. While nobody looks at
+ * the page it listens to nothing, since a browser has few connections to give.
+ *
+ * @param {{runs?: string[], list?: boolean}} what runs by id, or the list of runs
+ * @returns {{version: number, isLive: boolean}}
+ */
+export function useNews({ runs = [], list = false }) {
+  const [version, setVersion] = useState(0);
+  const [isLive, setIsLive] = useState(false);
+  const key = JSON.stringify([runs, list]);
+  const wasHidden = useRef(false);
+  useEffect(() => {
+    /** @type {EventSource | undefined} */
+    let source;
+    const query = new URLSearchParams(runs.map((id) => ["run", id]));
+    if (list) query.set("list", "1");
+    const listen = () => {
+      source?.close();
+      source = undefined;
+      if (document.hidden) {
+        wasHidden.current = true;
+        return;
+      }
+      source = new EventSource(`/api/live?${query}`);
+      source.addEventListener("open", () => setIsLive(true));
+      source.addEventListener("error", () => setIsLive(false));
+      source.addEventListener("change", () => setVersion((n) => n + 1));
+      if (wasHidden.current) setVersion((n) => n + 1);
+      wasHidden.current = false;
+    };
+    listen();
+    document.addEventListener("visibilitychange", listen);
+    return () => {
+      document.removeEventListener("visibilitychange", listen);
+      source?.close();
+    };
+  }, [key]);
+  return { version, isLive };
+}
