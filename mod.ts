@@ -8,7 +8,7 @@
 import { Command, CommanderError } from "commander";
 import { UserError, VERSION } from "./common/mod.ts";
 import { prepareCommand } from "./data/mod.ts";
-import { createRun, latestRun, readRun, reserveRun, resumeRun } from "./experiments/mod.ts";
+import { createRun, dashboardCommand, latestRun, readRun, reserveRun, resumeRun } from "./experiments/mod.ts";
 import {
   pipelineCommands,
   type RunStore,
@@ -127,6 +127,7 @@ function commandTree(): Command {
     .helpOption("-h, --help", "print help for a command")
     .addCommand(prepareCommand());
   pipelineCommands(runs).forEach((command) => root.addCommand(command));
+  root.addCommand(dashboardCommand());
   throwUsageErrors(root);
   return root;
 }

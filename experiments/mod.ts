@@ -8,6 +8,8 @@ export { heatmap, type HeatmapOptions, tokenLabels } from "./charts/heatmap.ts";
 export { lineChart, type LineChartOptions, type Point, type Series } from "./charts/line_chart.ts";
 export { seriesOf, spreadOf } from "./charts/series.ts";
 export { Table, table } from "./charts/table.ts";
+export { dashboardCommand } from "./commands/dashboard.ts";
+export { type Dashboard, type DashboardOptions, serveDashboard } from "./dashboard/server.ts";
 export { BEGINNING, type Place, readAppended } from "./reading/appended_lines.ts";
 export { chooseRun } from "./reading/choose_run.ts";
 export { flatten } from "./reading/flatten.ts";

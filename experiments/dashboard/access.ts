@@ -78,15 +78,20 @@ export function checkAccess(request: Request, access: Access): void {
 
 /** A page of another name that resolves to this machine (DNS rebinding) betrays itself by its `Host` header. */
 function checkHost(request: Request, hosts: ReadonlySet<string>): void {
-  const name = hostOf(request.headers.get("host"));
-  const known = name !== undefined && (hosts.has(name) || hosts.has(ANY_ADDRESS) && isAddress(name));
-  if (!known) throw new Refusal(421, "this dashboard does not answer to that host name");
+  const isKnown = (host: string | null) => {
+    const name = hostOf(host);
+    return name !== undefined && (hosts.has(name) || hosts.has(ANY_ADDRESS) && isAddress(name));
+  };
+  // A request line may hold a whole address, which counts more than the header (RFC 9112, section 3.2.2).
+  if (!isKnown(request.headers.get("host")) || !isKnown(new URL(request.url).host)) {
+    throw new Refusal(421, "this dashboard does not answer to that host name");
+  }
 }
 
 /** The name in a `Host` header, in lower case, without the port; undefined if it is none. */
 function hostOf(header: string | null): string | undefined {
   const match = /^([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i.exec(header ?? "");
-  return match?.[1]!.toLowerCase();
+  return match?.[1]?.toLowerCase();
 }
 
 function isAddress(name: string): boolean {

@@ -1,11 +1,21 @@
 /** What the page may ask for: one function for each address below `/api/`, over the runs of one folder. */
 
-import { displayPath, UserError, VERSION } from "../../common/mod.ts";
+import { displayPath, VERSION } from "../../common/mod.ts";
 import type { RunEntry } from "../reading/run_entry.ts";
 import { RunIndex } from "../reading/run_index.ts";
 import { Refusal } from "./access.ts";
-import type { About, RunDetails, RunTable, Sample, Series, SeriesAnswer, SpreadSeries, XAxis } from "./api_types.ts";
-import { detailsOf, samplesOf } from "./details.ts";
+import type {
+  About,
+  ComparedRun,
+  RunDetails,
+  RunTable,
+  Sample,
+  Series,
+  SeriesAnswer,
+  SpreadSeries,
+  XAxis,
+} from "./api_types.ts";
+import { comparedOf, detailsOf, samplesOf } from "./details.ts";
 import { News } from "./live.ts";
 import type { Query } from "./query.ts";
 import { runFolder } from "./run_paths.ts";
@@ -56,7 +66,13 @@ export class Api {
     const limit = query.number("limit", { least: 1, most: MAX_ROWS, otherwise: 100 });
     const rows = sorted.slice(offset, offset + limit)
       .map((run) => rowOf(run, columns.length > 0 ? columns : USUAL_COLUMNS));
-    return { total: found.length, all: all.length, rows, columns: columnsOf(visible), foreign: [...this.#index.foreign] };
+    return {
+      total: found.length,
+      all: all.length,
+      rows,
+      columns: columnsOf(visible),
+      foreign: [...this.#index.foreign],
+    };
   }
 
   /** `GET /api/runs/<id>` */
@@ -70,14 +86,18 @@ export class Api {
     return samplesOf(await this.#entry(id));
   }
 
+  /** `GET /api/compare?run=…&run=…` */
+  async compare(query: Query): Promise<ComparedRun[]> {
+    return (await this.#chosen(query)).map(comparedOf);
+  }
+
   /** `GET /api/series?run=…&run=…&metric=…&metric=…&x=…&smoothing=…&buckets=…&log&raw&stream=…` */
   async series(query: Query): Promise<SeriesAnswer> {
     const options = curveOptions(query);
     const names = query.texts("metric", MAX_METRICS);
     const stream = query.oneOf("stream", ["metrics", "system"]);
     const series: Series[] = [];
-    for (const id of query.texts("run", MAX_RUNS)) {
-      const run = await this.#entry(id);
+    for (const run of await this.#chosen(query)) {
       series.push(...runCurves(run, this.#store.series(run.dir, stream), names, options));
       await new Promise((resolve) => setTimeout(resolve)); // other requests get their turn
     }
@@ -87,7 +107,7 @@ export class Api {
   /** `GET /api/spread?run=…&run=…&metric=…&x=…&smoothing=…&buckets=…&log` */
   async spread(query: Query): Promise<{ x: XAxis; series: SpreadSeries[] }> {
     const options = curveOptions(query);
-    const runs = await Promise.all(query.texts("run", MAX_RUNS).map((id) => this.#entry(id)));
+    const runs = await this.#chosen(query);
     const allOf = (run: RunEntry) => this.#store.series(run.dir);
     return { x: options.x, series: groupSpreads(seedGroups(runs), query.text("metric", ""), allOf, options) };
   }
@@ -102,6 +122,11 @@ export class Api {
 
   #entries(): Promise<RunEntry[]> {
     return this.#index.refresh({ budgetMs: LIST_BUDGET_MS });
+  }
+
+  /** The runs that an address names, in its order. Throws `Refusal` (404) where one is missing. */
+  #chosen(query: Query): Promise<RunEntry[]> {
+    return Promise.all(query.texts("run", MAX_RUNS).map((id) => this.#entry(id)));
   }
 
   /** A run by the name in an address. Throws `Refusal` (404) where there is none. */
@@ -127,5 +152,8 @@ function curveOptions(query: Query): CurveOptions {
 function filterOf(where: string): (run: RunEntry) => boolean {
   if (where.trim() === "") return () => true;
   const words = where.toLowerCase().split(/\s+/);
-  return (run) => words.every((word) => [run.id, run.name, run.notes, ...run.tags].some((text) => text.toLowerCase().includes(word)));
+  return (run) =>
+    words.every((word) =>
+      [run.id, run.name, run.notes, ...run.tags].some((text) => text.toLowerCase().includes(word))
+    );
 }

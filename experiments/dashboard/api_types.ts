@@ -20,6 +20,7 @@ export interface RunRow {
   name: string;
   state: RunState;
   archived: boolean;
+  tags: string[];
   /** What is wrong with the folder. */
   problems: string[];
   /** The values of the columns that were asked for, in their order. */
@@ -64,6 +65,8 @@ export interface RunDetails {
   record: Record<string, unknown>;
   step: number | null;
   tokens: number | null;
+  /** Time of the last line of metrics, ISO 8601. */
+  last_time: string | null;
   /** What is known of every metric. */
   metrics: MetricRow[];
   /** Names of what `system.jsonl` holds. */
@@ -144,4 +147,24 @@ export interface Change {
   list: boolean;
   /** The watched runs that did. */
   runs: string[];
+}
+
+/** One run of `GET /api/compare`. */
+export interface ComparedRun {
+  id: string;
+  name: string;
+  state: RunState;
+  /** The configuration under dotted keys. */
+  config: Record<string, unknown>;
+  metrics: MetricRow[];
+  /** Whether its FLOPs are known. */
+  has_flops: boolean;
+}
+
+/** `POST /api/runs/<id>`: what is to be changed; keys left out stay. */
+export interface RunChange {
+  add_tags?: string[];
+  remove_tags?: string[];
+  notes?: string;
+  archived?: boolean;
 }

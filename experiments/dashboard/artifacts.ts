@@ -12,7 +12,8 @@ import { runFile } from "./run_paths.ts";
 const MAX_LISTED = 1000;
 
 /** A document is shown with its own styles and images, and nothing else. */
-const SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'";
+const SANDBOX =
+  "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'";
 
 /** Types that are shown rather than saved, by their ending. */
 const SHOWN: Record<string, string> = {
@@ -36,14 +37,18 @@ export async function listArtifacts(folder: string): Promise<Artifact[]> {
       if (entry.name.startsWith(".") || found.length >= MAX_LISTED) continue;
       const name = below === "" ? entry.name : `${below}/${entry.name}`;
       if (entry.isDirectory) await walk(name);
-      else if (entry.isFile) found.push({ path: name, bytes: (await Deno.stat(path.join(folder, name))).size });
+      else if (entry.isFile) {
+        found.push({ path: name, bytes: (await Deno.stat(path.join(folder, name))).size });
+      }
     }
   };
   try {
     await walk("");
   } catch (error) {
     // It may go, or never have been, while we look: what was found stands.
-    if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied)) throw error;
+    if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied)) {
+      throw error;
+    }
   }
   return found.sort((a, b) => a.path < b.path ? -1 : 1);
 }

@@ -15,6 +15,14 @@ export interface Asset {
   etag: string;
 }
 
+/** Media types by the ending of a name. */
+const TYPES: Record<string, string> = {
+  css: "text/css; charset=utf-8",
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  svg: "image/svg+xml",
+};
+
 /** Where the page's import map stands in the document; browsers want it inline. */
 const MAP_MARK = "<!-- import map -->";
 
@@ -65,10 +73,3 @@ function asset(name: string, text: string): Asset {
   const type = TYPES[name.slice(name.lastIndexOf(".") + 1)]!;
   return { type, text, etag: `"${createHash("sha256").update(text).digest("hex").slice(0, 24)}"` };
 }
-
-const TYPES: Record<string, string> = {
-  css: "text/css; charset=utf-8",
-  html: "text/html; charset=utf-8",
-  js: "text/javascript; charset=utf-8",
-  svg: "image/svg+xml",
-};

@@ -4,7 +4,7 @@ import * as path from "path";
 import type { MetricSeries } from "../reading/metric_series.ts";
 import type { RunEntry } from "../reading/run_entry.ts";
 import { readLines } from "../reading/run_lines.ts";
-import type { RunDetails, Sample } from "./api_types.ts";
+import type { ComparedRun, MetricRow, RunDetails, Sample } from "./api_types.ts";
 import { listArtifacts } from "./artifacts.ts";
 
 /** Of longer lists the newest so many are given. */
@@ -22,7 +22,7 @@ export async function detailsOf(
   system: ReadonlyMap<string, MetricSeries>,
 ): Promise<RunDetails> {
   const { id, name, state, created, ended, tags, notes, archived, parents, problems, config, record } = run;
-  const { step, tokens, by_name } = run.metrics;
+  const { step, tokens, time } = run.metrics;
   return {
     id,
     name,
@@ -39,7 +39,8 @@ export async function detailsOf(
     record,
     step,
     tokens,
-    metrics: Object.entries(by_name).map(([name, summary]) => ({ name, ...summary })),
+    last_time: time,
+    metrics: metricRows(run),
     system: [...system.keys()],
     events: readLines(run, "events").slice(-MAX_EVENTS),
     samples: readLines(run, "samples").length,
@@ -55,4 +56,21 @@ export function samplesOf(run: RunEntry): Sample[] {
     prompt: typeof prompt === "string" ? prompt : "",
     text: typeof text === "string" ? text : JSON.stringify(text ?? null),
   }));
+}
+
+/** A run as one of several that are compared. */
+export function comparedOf(run: RunEntry): ComparedRun {
+  const { id, name, state, config, record } = run;
+  return {
+    id,
+    name,
+    state,
+    config,
+    metrics: metricRows(run),
+    has_flops: typeof record.flops_per_token === "number",
+  };
+}
+
+function metricRows({ metrics }: RunEntry): MetricRow[] {
+  return Object.entries(metrics.by_name).map(([name, summary]) => ({ name, ...summary }));
 }

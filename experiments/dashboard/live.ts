@@ -44,7 +44,7 @@ export class News {
         const send = (text: string) => controller.enqueue(encoder.encode(text));
         const watch = new Watch(this.runsDir, folders, withList);
         let looks = 0;
-        let timer: number | undefined;
+        let timer: ReturnType<typeof setTimeout> | undefined;
         const look = async () => {
           const change = await watch.look();
           if (timer === undefined) return;

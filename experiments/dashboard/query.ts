@@ -28,7 +28,10 @@ export class Query {
   }
 
   /** A number between bounds, `otherwise` where the key is missing. Throws `Refusal` (400) for anything else. */
-  number(key: string, { least, most, otherwise }: { least: number; most: number; otherwise: number }): number {
+  number(
+    key: string,
+    { least, most, otherwise }: { least: number; most: number; otherwise: number },
+  ): number {
     const given = this.params.get(key);
     if (given === null) return otherwise;
     const value = Number(given);

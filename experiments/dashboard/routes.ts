@@ -34,6 +34,8 @@ async function apiAnswer(request: Request, names: string[], query: Query, api: A
         return jsonAnswer(api.about());
       case "runs":
         return jsonAnswer(await api.runs(query));
+      case "compare":
+        return jsonAnswer(await api.compare(query));
       case "series":
         return jsonAnswer(await api.series(query));
       case "spread":

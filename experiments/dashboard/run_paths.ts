@@ -35,7 +35,7 @@ async function inside(folder: string, names: string[]): Promise<string> {
   try {
     const root = await Deno.realPath(folder);
     const real = await Deno.realPath(path.join(root, ...names));
-    if (real.startsWith(root + path.SEPARATOR)) return real;
+    if (real.startsWith(root + path.sep)) return real;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound || isOdd(error))) throw error;
   }

@@ -4,7 +4,15 @@
  */
 
 import { UserError } from "../../common/mod.ts";
-import { type Access, checkAccess, hostNames, isLoopback, isWildcard, Refusal, withoutToken } from "./access.ts";
+import {
+  type Access,
+  checkAccess,
+  hostNames,
+  isLoopback,
+  isWildcard,
+  Refusal,
+  withoutToken,
+} from "./access.ts";
 import { jsonAnswer, refusalAnswer, secured } from "./answers.ts";
 import { Api } from "./api.ts";
 import { route } from "./routes.ts";
@@ -84,13 +92,16 @@ function listenOn(host: string, port: number, handle: Handle): Server | undefine
 function listen(host: string, port: number, handle: Handle): Server {
   const server = listenOn(host, port, handle);
   if (server !== undefined) return server;
-  throw new UserError(`port ${port} is taken`, { hint: "choose another with --port, or 0 for any that is free" });
+  throw new UserError(`port ${port} is taken`, {
+    hint: "choose another with --port, or 0 for any that is free",
+  });
 }
 
 function listenError(error: unknown, host: string, port: number): unknown {
   if (error instanceof Deno.errors.NotCapable) {
     return new UserError(`Deno was not allowed to listen on ${host}`, {
-      hint: `start with: deno run -A mod.ts dashboard --host ${host}, or listen on all interfaces with --host 0.0.0.0`,
+      hint:
+        `start with: deno run -A mod.ts dashboard --host ${host}, or listen on all interfaces with --host 0.0.0.0`,
     });
   }
   if (error instanceof Deno.errors.PermissionDenied) {

@@ -105,6 +105,6 @@ function compare(a: NonNullable<Cell>, b: NonNullable<Cell>): number {
 
 /** A run as one line of the table. */
 export function rowOf(run: RunEntry, columns: readonly string[]): RunRow {
-  const { id, name, state, archived, problems } = run;
-  return { id, name, state, archived, problems, cells: columns.map((column) => cellOf(run, column)) };
+  const { id, name, state, archived, tags, problems } = run;
+  return { id, name, state, archived, tags, problems, cells: columns.map((column) => cellOf(run, column)) };
 }

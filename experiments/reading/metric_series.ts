@@ -38,9 +38,12 @@ export class MetricsFollower {
   #place: Place = { ...BEGINNING };
   #series = new Map<string, MetricSeries>();
 
-  /** @param dir the run's folder */
-  constructor(dir: string) {
-    this.#file = join(dir, "metrics.jsonl");
+  /**
+   * @param dir the run's folder
+   * @param stream the file: what was measured of the training, or of the machine
+   */
+  constructor(dir: string, stream: "metrics" | "system" = "metrics") {
+    this.#file = join(dir, `${stream}.jsonl`);
   }
 
   /** The series by name, as of the last `read`. They grow in place, and are new ones after a restart. */

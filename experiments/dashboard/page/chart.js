@@ -4,7 +4,8 @@
  */
 // @ts-check
 
-import { html, useEffect, useRef, useState } from "htm/preact";
+import { html } from "htm/preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import * as format from "./format.js";
 import { joined, plotOptions, writeX } from "./plot.js";
@@ -73,19 +74,27 @@ export function Chart({ title, lines, options, height = 200, legend = false, id 
     under === null
       ? lines.length > 0 && values.length === 1 ? lastValue(values[0]?.line, formatY) : ""
       : html`<span class="at">${writeX(options.x, under.x)}</span>${
-        values.length === 1 ? html` <b>${written(values[0]?.at, formatY)}</b>` : ""
+        values.length === 1
+          ? html`
+            <b>${written(values[0]?.at, formatY)}</b>
+          `
+          : ""
       }`
   }</span>
     </figcaption>
-    <div class="plot" ref=${place} tabindex="0" role="img" aria-label=${sentence(title, values.map((v) => v.line), options.x, formatY)}
+    <div class="plot" ref=${place} tabindex="0" role="img" aria-label=${
+    sentence(title, values.map((v) => v.line), options.x, formatY)
+  }
       onKeyDown=${(/** @type {KeyboardEvent} */ event) => moveCursor(event, plot.current)}></div>
     ${
     legend || values.length > 1
       ? html`<ul class="legend">${
         values.map(({ line, at }) =>
-          html`<li key=${line.label}><${Swatch} line=${line} /><span class="label" title=${line.label}>${line.label}</span>${
-            under === null ? "" : html`<b>${written(at, formatY)}</b>`
-          }</li>`
+          html`
+            <li
+              key=${line.label}><${Swatch} line=${line} /><span class="label" title=${line.label}>${line
+                .label}</span>${under === null ? "" : html`<b>${written(at, formatY)}</b>`}</li>
+          `
         )
       }</ul>`
       : ""
@@ -97,8 +106,12 @@ export function Chart({ title, lines, options, height = 200, legend = false, id 
 /** The dash and colour of a line, beside its name. @param {{line: Line}} props */
 export function Swatch({ line }) {
   const { colour, dash = [] } = line;
-  return html`<svg class="swatch" width="18" height="8" aria-hidden="true"><line x1="0" y1="4" x2="18" y2="4"
-    stroke=${colour} stroke-width="2.5" stroke-dasharray=${dash.join(" ") || "none"} /></svg>`;
+  return html`
+    <svg class="swatch" width="18" height="8" aria-hidden="true">
+      <line x1="0" y1="4" x2="18" y2="4"
+        stroke=${colour} stroke-width="2.5" stroke-dasharray=${dash.join(" ") || "none"} />
+    </svg>
+  `;
 }
 
 /** @param {() => Line | undefined} get @returns {Line} */
@@ -110,12 +123,14 @@ function proxied(get) {
 function isZoomedIn(plot) {
   const xs = plot.data[0];
   const { min, max } = plot.scales.x ?? {};
+  if (min === null || min === undefined) return false; // nothing drawn yet
   return xs.length > 1 && (Number(min) > Number(xs[0]) || Number(max) < Number(xs.at(-1)));
 }
 
 /** @param {KeyboardEvent} event @param {uPlot | undefined} plot */
 function moveCursor(event, plot) {
-  const by = { ArrowLeft: -1, ArrowRight: 1, PageDown: -20, PageUp: 20, Home: -Infinity, End: Infinity }[event.key];
+  const by =
+    { ArrowLeft: -1, ArrowRight: 1, PageDown: -20, PageUp: 20, Home: -Infinity, End: Infinity }[event.key];
   if (plot === undefined || by === undefined) return;
   event.preventDefault();
   const last = plot.data[0].length - 1;
@@ -141,7 +156,9 @@ function sentence(title, lines, axis, formatY) {
     const finite = y.filter((value) => value !== null);
     if (finite.length === 0) return `${label}: no values`;
     const ends = `from ${written(finite[0], formatY)} to ${written(finite.at(-1), formatY)}`;
-    return `${label}: ${ends}, least ${formatY(Math.min(...finite))}, up to ${axis} ${writeX(axis, x.at(-1) ?? 0)}`;
+    return `${label}: ${ends}, least ${formatY(Math.min(...finite))}, up to ${axis} ${
+      writeX(axis, x.at(-1) ?? 0)
+    }`;
   });
   return `Chart of ${title} by ${axis}. ${told.join(". ")}. Arrow keys move along it.`;
 }

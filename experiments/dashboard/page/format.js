@@ -9,10 +9,14 @@ const MISSING = "–";
  * @param {unknown} value
  */
 export function number(value) {
-  if (typeof value !== "number" || !Number.isFinite(value)) return value === null ? MISSING : String(value ?? MISSING);
+  if (typeof value !== "number" || !Number.isFinite(value)) {
+    return value === null ? MISSING : String(value ?? MISSING);
+  }
   const size = Math.abs(value);
   if (Number.isInteger(value) && size < 1e6) return String(value);
-  if (size >= 1e6 || (size > 0 && size < 1e-3)) return value.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e");
+  if (size >= 1e6 || (size > 0 && size < 1e-3)) {
+    return value.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e");
+  }
   return String(Number(value.toPrecision(size >= 1000 ? 5 : 4)));
 }
 
@@ -87,7 +91,9 @@ export function time(iso) {
  */
 export function value(value) {
   if (value === null || value === undefined) return MISSING;
-  if (typeof value === "number") return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(12)));
+  if (typeof value === "number") {
+    return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(12)));
+  }
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
@@ -105,5 +111,5 @@ export function cell(column, content) {
   const write = Object.hasOwn(OF_COLUMN, column) ? OF_COLUMN[column] : undefined;
   if (write !== undefined) return write(content);
   if (typeof content !== "number") return String(content);
-  return column.includes(".") && !column.includes("(") ? value(content) : number(content);
+  return number(content);
 }

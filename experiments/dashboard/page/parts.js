@@ -28,7 +28,9 @@ export function Failure({ message }) {
 /** What is odd about a run. @param {{problems: string[]}} props */
 export function Problems({ problems }) {
   if (problems.length === 0) return null;
-  return html`<ul class="problems" aria-label="Problems">${problems.map((line) => html`<li>${line}</li>`)}</ul>`;
+  return html`<ul class="problems" aria-label="Problems">${
+    problems.map((line) => html`<li>${line}</li>`)
+  }</ul>`;
 }
 
 /** A link to a run. @param {{id: string, name?: string}} props */
@@ -49,7 +51,9 @@ export function Tags({ tags }) {
  */
 export function shortened(text, most = 120) {
   const characters = [...text.slice(0, 2 * most + 2)];
-  return characters.length <= most && text.length <= 2 * most ? text : `${characters.slice(0, most - 1).join("")}…`;
+  return characters.length <= most && text.length <= 2 * most
+    ? text
+    : `${characters.slice(0, most - 1).join("")}…`;
 }
 
 /**
@@ -61,8 +65,10 @@ export function shortened(text, most = 120) {
 export function Choice({ label, value, options, onChoose }) {
   return html`<div class="choice" role="group" aria-label=${label}>${
     options.map(([each, text, disabled]) =>
-      html`<button type="button" key=${each} aria-pressed=${each === value} disabled=${disabled ?? false}
-        onClick=${() => onChoose(each)}>${text}</button>`
+      html`
+        <button type="button" key=${each} aria-pressed=${each === value} disabled=${disabled ?? false}
+          onClick=${() => onChoose(each)}>${text}</button>
+      `
     )
   }</div>`;
 }
@@ -74,5 +80,6 @@ export function Choice({ label, value, options, onChoose }) {
  */
 export function Check({ checked, onChange, children }) {
   return html`<label class="check"><input type="checkbox" checked=${checked}
-    onChange=${(/** @type {Event & {currentTarget: HTMLInputElement}} */ e) => onChange(e.currentTarget.checked)} />${children}</label>`;
+    onChange=${(/** @type {Event & {currentTarget: HTMLInputElement}} */ e) =>
+    onChange(e.currentTarget.checked)} />${children}</label>`;
 }

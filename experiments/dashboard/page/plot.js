@@ -77,11 +77,17 @@ export function joined(lines, logX, logY) {
  * @param {(values: {x: number, y: (number | null)[]} | null) => void} onCursor what stands under the cursor
  * @returns {uPlot.Options}
  */
-export function plotOptions(lines, { x, logX = false, logY = false, seams = [], formatY = format.number, sync }, size, onCursor) {
+export function plotOptions(
+  lines,
+  { x, logX = false, logY = false, seams = [], formatY = format.number, sync },
+  size,
+  onCursor,
+) {
   const { text, grid } = frameColours();
   const axis = { font: FONT, stroke: text, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
   return {
     ...size,
+    padding: [8, 14, 0, 0],
     legend: { show: false },
     cursor: {
       points: { size: 6 },
@@ -95,8 +101,20 @@ export function plotOptions(lines, { x, logX = false, logY = false, seams = [], 
     series: [{}, ...lines.flatMap(seriesOf)],
     bands: bandsOf(lines),
     axes: [
-      { ...axis, size: 26, gap: 4, space: 60, values: (_, ticks) => ticks.map((v) => v === null ? "" : writeX(x, v)) },
-      { ...axis, size: axisWidth, gap: 6, space: 32, values: (_, ticks) => ticks.map((v) => v === null ? "" : formatY(v)) },
+      {
+        ...axis,
+        size: 26,
+        gap: 4,
+        space: 60,
+        values: (_, ticks) => ticks.map((v) => v === null ? "" : writeX(x, v)),
+      },
+      {
+        ...axis,
+        size: axisWidth,
+        gap: 6,
+        space: 32,
+        values: (_, ticks) => ticks.map((v) => v === null ? "" : formatY(v)),
+      },
     ],
     hooks: {
       setCursor: [(plot) => onCursor(underCursor(plot, lines))],
@@ -120,7 +138,7 @@ function seriesOf({ label, colour, dash = [], isFaint = false, band }) {
   return band === undefined ? [own] : [own, edge, edge];
 }
 
-/** Points alone where a curve has few, so that one of a single point is seen. @type {uPlot.Series.Points.Show} */
+/** Points alone where a curve has few, so that one of a single point is seen. @param {uPlot} plot @param {number} index */
 function showsPoints(plot, index) {
   const values = plot.data[index] ?? [];
   let n = 0;
@@ -141,14 +159,14 @@ function bandsOf(lines) {
   return bands;
 }
 
-/** A range that does not begin at 0, since curves differ in their details. @type {uPlot.Range.Function} */
+/** A range that does not begin at 0, since curves differ in their details. @param {uPlot} _ @param {number} low @param {number} high @returns {[number, number]} */
 function paddedRange(_, low, high) {
   if (low === null || high === null || !Number.isFinite(low)) return [0, 1];
   const room = (high - low) * 0.06 || Math.abs(high) * 0.05 || 1;
   return [low - room, high + room];
 }
 
-/** As wide as the longest number. @type {uPlot.Axis.Size} */
+/** As wide as the longest number. @param {uPlot} plot @param {string[] | null} values */
 function axisWidth(plot, values) {
   if (values === null) return 48;
   plot.ctx.save();

@@ -4,7 +4,7 @@
  */
 // @ts-check
 
-import { useEffect, useState } from "htm/preact";
+import { useEffect, useState } from "preact/hooks";
 
 /** What is told when the address changed. */
 const CHANGED = "chatgot-address";
@@ -81,7 +81,7 @@ export function compareAddress(ids) {
 
 /** Makes links within the page steps of the page; those of files, new tabs and other sites stay what they are. */
 export function followLinks() {
-  addEventListener("click", (event) => {
+  document.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.button !== 0) return;
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = event.target instanceof Element ? event.target.closest("a") : null;

@@ -1,7 +1,7 @@
 /** Asking the server: answers as they come, kept while newer ones are on their way, and news of what changed. */
 // @ts-check
 
-import { useEffect, useRef, useState } from "htm/preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 /**
  * Asks once.
@@ -12,9 +12,9 @@ import { useEffect, useRef, useState } from "htm/preact";
  */
 export async function ask(address, init = {}) {
   const response = await fetch(address, init);
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.error?.message ?? `the server answered ${response.status}`);
-  return answer;
+  if (response.ok) return await response.json();
+  const told = await response.json().catch(() => undefined);
+  throw new Error(told?.error?.message ?? `the server answered ${response.status}`);
 }
 
 /**
@@ -33,10 +33,11 @@ export function useAnswer(address, version) {
     if (address === undefined) return;
     const control = new AbortController();
     ask(address, { signal: control.signal }).then(
-      (answer) => setState({ address, answer }),
+      (answer) => {
+        if (!control.signal.aborted) setState({ address, answer });
+      },
       (error) => {
-        if (control.signal.aborted) return;
-        setState((before) => ({ ...before, address, error: error.message }));
+        if (!control.signal.aborted) setState((before) => ({ ...before, address, error: error.message }));
       },
     );
     return () => control.abort();

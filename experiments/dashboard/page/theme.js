@@ -1,7 +1,8 @@
 /** Light, dark, or as the system has it; the choice stays with the browser. */
 // @ts-check
 
-import { html, useEffect, useState } from "htm/preact";
+import { html } from "htm/preact";
+import { useEffect, useState } from "preact/hooks";
 
 const KEY = "chatgot-theme";
 const THEMES = /** @type {const} */ (["system", "light", "dark"]);

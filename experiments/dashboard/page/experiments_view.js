@@ -1,0 +1,14 @@
+/** Experiments. */
+// @ts-check
+
+import { html } from "htm/preact";
+
+/** The view. */
+export function ExperimentsView() {
+  return html`
+    <div class="view">
+      <h1>Experiments</h1>
+      <p class="empty">No experiments.</p>
+    </div>
+  `;
+}
