@@ -13,7 +13,7 @@ export {
 } from "./dataset.ts";
 export type { TokenArray, Tokens } from "./file_tokens.ts";
 export { DatasetHeader } from "./header.ts";
-export { prepare, type PrepareOptions } from "./prepare/prepare.ts";
+export { corpusDigest, prepare, type PrepareOptions } from "./prepare/prepare.ts";
 export { DatasetStats } from "./prepare/stats.ts";
 export type { Progressed } from "./prepare/text_stream.ts";
 export { DATASET_FILES, openDataset, type OpenOptions } from "./processed.ts";

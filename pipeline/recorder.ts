@@ -44,6 +44,7 @@ export interface NewRun {
 
 /** What is known of a run when its training begins. */
 export interface TrainingDescription {
+  seed: number;
   /** The adapter's name. */
   adapter: string;
   /** What else identifies the adapter. */
@@ -71,8 +72,8 @@ export interface RunStore {
    */
   reserveRun(description: NewRun): Promise<string>;
   /**
-   * Goes on with a run from a step: lines of later steps are set aside. `training` is noted of a run whose training had not
-   * begun, `config_yaml` replaces its configuration. Throws if another process trains it.
+   * Goes on with a run from a step: lines of later steps are set aside. `training` is noted of a run that begins, or begins
+   * anew, at step 0, `config_yaml` replaces its configuration. Throws if another process trains it.
    */
   resumeRun(
     dir: string,

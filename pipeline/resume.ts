@@ -7,9 +7,10 @@
 import { join } from "path";
 import { z } from "zod";
 import { displayPath, exists, type Setting, UserError, userPath } from "../common/mod.ts";
+import { differentKeys, flatConfig } from "./flat_config.ts";
 import type { KernelChoices, TrainingJob, TrainingPreview } from "./open_training.ts";
 import type { Recorder, RunStore } from "./recorder.ts";
-import { resolveRunConfig, type RunConfig, toYaml } from "./run_config.ts";
+import { resolveRunConfig, toYaml } from "./run_config.ts";
 
 /** A run that can go on. */
 export interface RunToResume {
@@ -55,7 +56,9 @@ export async function runToResume(
   const configPath = join(dir, "config.yaml");
   const own = await resolveRunConfig({ configPath, settled: true });
   const config = await resolveRunConfig({ configPath, settled: true, ...overrides });
-  const conflicts = differences(own, config).filter((key) => key !== "training.max_steps");
+  const conflicts = differentKeys(flatConfig(own), flatConfig(config)).filter((key) =>
+    key !== "training.max_steps"
+  );
   if (conflicts.length > 0) {
     throw new UserError(`${conflicts.join(", ")} cannot change when a run goes on`, {
       file: displayPath(configPath),
@@ -76,26 +79,13 @@ export async function runToResume(
   };
 }
 
-/** Keys, as `section.key`, in which two configurations differ. */
-function differences(a: RunConfig, b: RunConfig): string[] {
-  const flat = (config: RunConfig): Record<string, unknown> =>
-    Object.fromEntries(
-      Object.entries(config).flatMap(([section, keys]) =>
-        Object.entries(keys as Record<string, unknown>).map(([key, value]) => [`${section}.${key}`, value])
-      ),
-    );
-  const [left, right] = [flat(a), flat(b)];
-  return [...new Set([...Object.keys(left), ...Object.keys(right)])].filter((key) =>
-    JSON.stringify(left[key]) !== JSON.stringify(right[key])
-  );
-}
-
 const choicesSchema = z.object({
   operands: z.enum(["texture", "buffer"]),
   profile: z.enum(["llvmpipe512", "llvmpipe256", "gpu"]),
 });
 
-function choicesOf(
+/** What a run chose for its kernels; undefined where nothing was, or it cannot be read. */
+export function choicesOf(
   { adapter, kernel_choices }: Awaited<ReturnType<RunStore["readRun"]>>,
 ): KernelChoices | undefined {
   const { data } = choicesSchema.safeParse(kernel_choices);
@@ -117,6 +107,7 @@ export async function beginRun(
 ): Promise<Recorder> {
   const { batch_size, max_seq_length, accumulate_grad_batches, seed } = config.training;
   const training = {
+    seed,
     adapter,
     adapter_info,
     kernel_choices,
@@ -130,7 +121,6 @@ export async function beginRun(
       config_name: config.tracking.name,
       ...(parent === undefined ? {} : { parent }),
       config_yaml: toYaml(config),
-      seed,
     };
     return await runs.createRun({ ...description, ...training }, { warn });
   }

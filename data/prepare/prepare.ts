@@ -27,6 +27,11 @@ export interface PrepareOptions {
   onProgress?: (progress: Progressed) => void;
   /** Ends the work; nothing half-made is left behind. */
   signal?: AbortSignal;
+  /**
+   * What to do with a dataset that was prepared before: take it, and make it where there is none; make it again; or take it
+   * and refuse to make one. @default "take"
+   */
+  kept?: "take" | "remake" | "require";
   /** Threads beside this one. @default as many as there are processors, at most 4; none for little text */
   threads?: number;
 }
@@ -78,8 +83,14 @@ export async function prepare(
   );
   const { sequence_length, stride, shuffle } = config;
   const windows = { sequence_length, stride, shuffle };
-  const kept = await openKept(folder, looked.digest, windows);
+  const kept = options.kept === "remake" ? undefined : await openKept(folder, looked.digest, windows);
   if (kept !== undefined) return kept;
+  if (options.kept === "require") {
+    throw new UserError(`there is no prepared dataset of ${corpus.name} with these settings`, {
+      file: displayPath(folder),
+      hint: "prepare it first: chatgot prepare",
+    });
+  }
 
   await removeLeftovers(folder);
   const cores = Math.min(4, navigator.hardwareConcurrency);
@@ -104,6 +115,16 @@ export async function prepare(
     await checkUnchanged(looked);
   });
   return await openMade(folder, windows);
+}
+
+/**
+ * Digest of a corpus's content, which changes when a file does, comes or goes.
+ *
+ * @param corpus a corpus (name, file, folder or glob)
+ * @throws UserError if it is missing or cannot be read
+ */
+export async function corpusDigest(corpus: string): Promise<string> {
+  return (await lookAt((await findCorpus(corpus)).files, () => {})).digest;
 }
 
 /** Removes what earlier work on the same folder left behind when it was killed: nothing has been written there for long. */

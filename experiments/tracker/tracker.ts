@@ -107,8 +107,7 @@ async function makeRun(
     status: training === undefined ? "created" : "running",
     created: now.toISOString(),
     ended: null,
-    seed,
-    ...trained(training),
+    ...trained(training ?? { seed }),
     command_line: [path.basename(new URL(Deno.mainModule).pathname), ...Deno.args],
     ...configOf(config_yaml),
     git_commit: gitCommit(folder),
@@ -124,14 +123,18 @@ async function makeRun(
 
 /** What `run.json` says of a training; nulls before it began. */
 function trained(
-  training: Partial<TrainingDescription> | undefined,
-): Pick<RunRecord, "adapter" | "adapter_info" | "kernel_choices" | "parameters" | "flops_per_token"> {
+  training: Partial<TrainingDescription> & Pick<TrainingDescription, "seed">,
+): Pick<
+  RunRecord,
+  "seed" | "adapter" | "adapter_info" | "kernel_choices" | "parameters" | "flops_per_token"
+> {
   return {
-    adapter: training?.adapter ?? null,
-    adapter_info: training?.adapter_info ?? null,
-    kernel_choices: training?.kernel_choices ?? {},
-    parameters: training?.parameters ?? null,
-    flops_per_token: training?.flops_per_token ?? null,
+    seed: training.seed,
+    adapter: training.adapter ?? null,
+    adapter_info: training.adapter_info ?? null,
+    kernel_choices: training.kernel_choices ?? {},
+    parameters: training.parameters ?? null,
+    flops_per_token: training.flops_per_token ?? null,
   };
 }
 
@@ -147,7 +150,8 @@ function configOf(config_yaml: string): Pick<RunRecord, "config" | "config_diges
  * Throws `UserError` if the folder holds no run, or another process is writing to it.
  *
  * @param step the checkpoint's step
- * @param options `training` is noted of a run whose training had not begun; `config_yaml` replaces the configuration
+ * @param options `training` is noted of a run that begins, or begins anew, at step 0; `config_yaml` replaces the
+ *   configuration
  */
 export async function resumeRun(
   dir: string,
@@ -168,7 +172,7 @@ export async function resumeRun(
     const config = configOf(await readText(path.join(dir, "config.yaml")));
     updateRunSync(dir, (record) => ({
       ...thisProcess(),
-      ...(record.adapter === null ? trained(options.training) : {}),
+      ...(step === 0 && options.training !== undefined ? trained(options.training) : {}),
       status: "running",
       ended: null,
       ...config,

@@ -4,8 +4,8 @@ import { basename } from "path";
 import { Command, Option } from "commander";
 import { displayPath, Progress, readText, type Setting, UserError, userPath } from "../../common/mod.ts";
 import { type Dataset, datasetOfText, prepare, type Split, type Tokenizer } from "../../data/mod.ts";
-import { ensureAdapter, openGpu } from "../../gpu/mod.ts";
-import { evaluateModel } from "../evaluate_model.ts";
+import { ensureAdapter } from "../../gpu/mod.ts";
+import { type EvaluationReport, evaluationReport } from "../evaluation_report.ts";
 import { unknownCharacters } from "../generate_text.ts";
 import { findModel, type FoundModel } from "../text_model.ts";
 import { addJsonFlag, addSettingFlag, countFlag } from "./flags.ts";
@@ -91,35 +91,20 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
   const batch_size = flags.batchSize ??
     (isOfRun ? config.training.batch_size : Math.ceil(TOKENS_AT_ONCE / max_seq_length));
   await ensureAdapter();
-  const gpu = await openGpu();
   let bar: Progress | undefined;
-  try {
-    const result = await evaluateModel(gpu, loaded, dataset, {
-      split,
-      batch_size,
-      max_seq_length,
-      stride,
-      progress: (done, total) => {
-        bar ??= new Progress({ label: "evaluate", total, unit: "batch", quiet: flags.json === true });
-        bar.update(done);
-      },
-    });
-    bar?.done();
-    const report = {
-      model_path: displayPath(loaded.path),
-      step: loaded.step ?? null,
-      data: dataset.header.name,
-      split: flags.file === undefined ? split : null,
-      ...result,
-      batch_size,
-      max_seq_length,
-      stride,
-      adapter: gpu.adapter.name,
-    };
-    console.log(flags.json ? JSON.stringify(report) : describe(report));
-  } finally {
-    gpu.close();
-  }
+  const result = await evaluationReport(loaded, dataset, {
+    split,
+    batch_size,
+    max_seq_length,
+    stride,
+    progress: (done, total) => {
+      bar ??= new Progress({ label: "evaluate", total, unit: "batch", quiet: flags.json === true });
+      bar.update(done);
+    },
+  });
+  bar?.done();
+  const report = flags.file === undefined ? result : { ...result, split: null };
+  console.log(flags.json ? JSON.stringify(report) : describe(report));
 }
 
 /** The run's corpus in the model's own tokens. */
@@ -150,16 +135,7 @@ function list(characters: string[]): string {
   return characters.length > 10 ? `${shown} …` : shown;
 }
 
-function describe(report: {
-  model_path: string;
-  step: number | null;
-  data: string;
-  split: string | null;
-  loss: number;
-  perplexity: number;
-  bits_per_byte: number;
-  tokens: number;
-}): string {
+function describe(report: EvaluationReport): string {
   return [
     `model           ${report.model_path}${report.step === null ? "" : `, step ${report.step}`}`,
     `text            ${report.data}${

@@ -2,8 +2,9 @@
 
 import { Command } from "commander";
 import { displayPath, onInterrupt, UserError } from "../../common/mod.ts";
-import { type TextEnd, unknownCharacters } from "../generate_text.ts";
+import { unknownCharacters } from "../generate_text.ts";
 import { findModel, TextModel } from "../text_model.ts";
+import { writeSamples } from "../write_samples.ts";
 import { addJsonFlag, numberFlag } from "./flags.ts";
 
 interface GenerateFlags {
@@ -88,44 +89,29 @@ async function generate(flags: GenerateFlags): Promise<void> {
   });
   loaded.warnings.forEach((warning) => console.error(`warning: ${warning}`));
   using model = await TextModel.open(loaded);
-  const { num_samples, ...options } = config.generation;
-  const { prompt, seed } = options;
+  const { prompt } = config.generation;
   const unknown = unknownCharacters(prompt, model.tokenizer);
   if (unknown.length > 0) {
     const shown = unknown.map((character) => JSON.stringify(character)).join(", ");
     console.error(`note: the model does not know ${shown}: each reads as its unknown token`);
   }
   const printer = flags.json ? undefined : new Printer(flags.stream !== false);
-  const texts: (TextEnd & { text: string })[] = [];
   const turn = interruptible();
-  let begin = NaN;
-  for (let sample = 0; sample < num_samples; sample++) {
-    let text = "";
-    let end: TextEnd = { tokens: 0, stop: undefined };
-    printer?.piece(sample > 0 ? BETWEEN_SAMPLES + prompt : prompt);
-    for await (const piece of model.generate({ ...options, sample, onEnd: (e) => end = e })) {
-      if (Number.isNaN(begin)) begin = performance.now(); // the first token waits for compilers
-      text += piece;
+  const written = await writeSamples(model, config.generation, {
+    onBegin: (sample) => printer?.piece(sample > 0 ? BETWEEN_SAMPLES + prompt : prompt),
+    onPiece: (piece) => {
       printer?.piece(piece);
-      if (!await turn()) continue;
-      printer?.end();
-      Deno.exitCode = INTERRUPTED;
-      return;
-    }
-    texts.push({ text, ...end });
-    printer?.flush();
-  }
+      return turn();
+    },
+    onEnd: () => printer?.flush(),
+  });
   printer?.end();
-  if (flags.json !== true) return;
-  const tokens = texts.reduce((sum, { tokens }) => sum + tokens, 0);
-  console.log(JSON.stringify({
-    model_path: displayPath(loaded.path),
-    step: loaded.step ?? null,
-    prompt,
-    seed,
-    samples: texts.map(({ text, tokens, stop }) => ({ text, tokens, stop: stop ?? null })),
-    tokens_per_second: tokens > 1 ? (tokens - 1) / (performance.now() - begin) * 1000 : null,
-  }));
+  if (written === undefined) Deno.exitCode = INTERRUPTED;
+  else if (flags.json) {
+    console.log(
+      JSON.stringify({ model_path: displayPath(loaded.path), step: loaded.step ?? null, ...written }),
+    );
+  }
 }
 
 /** Writes pieces to standard output at once, or whole texts. */

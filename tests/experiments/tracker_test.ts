@@ -255,15 +255,20 @@ Deno.test("reserveRun() makes a run whose training begins later, with what is kn
     const dir = await reserveRun(description, NOON);
     const reserved = await readRun(dir);
     assert.deepEqual([reserved.status, reserved.adapter, reserved.kernel_choices], ["created", null, {}]);
-    (await resumeRun(dir, 0, { training: { adapter, kernel_choices } })).finish("interrupted", {});
+    const { seed } = description;
+    (await resumeRun(dir, 0, { training: { seed, adapter, kernel_choices } })).finish("interrupted", {});
     const begun = await readRun(dir);
     assert.deepEqual([begun.adapter, begun.kernel_choices, begun.resumed], [adapter, kernel_choices, []]);
-    assert.equal(begun.status, "interrupted");
+    assert.deepEqual([begun.status, begun.seed], ["interrupted", seed]);
     // From then on it is a run that goes on: it keeps what it has, and the seam is marked.
-    const other = { adapter: "another", kernel_choices: {} };
-    (await resumeRun(dir, 0, { training: other })).finish("completed", {});
+    const other = { seed: 7, adapter: "another", kernel_choices: {} };
+    (await resumeRun(dir, 10, { training: other })).finish("interrupted", {});
     const resumed = await readRun(dir);
-    assert.deepEqual([resumed.adapter, resumed.resumed.length], [adapter, 1]);
+    assert.deepEqual([resumed.adapter, resumed.seed, resumed.resumed.length], [adapter, seed, 1]);
+    // Unless it begins anew.
+    (await resumeRun(dir, 0, { training: other })).finish("completed", {});
+    const anew = await readRun(dir);
+    assert.deepEqual([anew.adapter, anew.seed, anew.resumed.length], ["another", 7, 2]);
   }));
 
 Deno.test("resumeRun() drops a torn last line and refuses one that is broken in the middle", () =>
