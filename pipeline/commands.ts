@@ -7,6 +7,7 @@ import { evaluateCommand } from "./commands/evaluate.ts";
 import { exportCommand } from "./commands/export.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { importCommand } from "./commands/import.ts";
+import { pipelineCommand } from "./commands/pipeline.ts";
 import { planCommand } from "./commands/plan.ts";
 import { trainCommand } from "./commands/train.ts";
 import type { RunStore } from "./recorder.ts";
@@ -15,6 +16,7 @@ import type { RunStore } from "./recorder.ts";
 export function pipelineCommands(runs: RunStore): Command[] {
   return [
     trainCommand(runs),
+    pipelineCommand(runs),
     generateCommand(),
     evaluateCommand(),
     importCommand(),

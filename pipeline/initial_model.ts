@@ -3,6 +3,7 @@
  * weights, and its tokenizer, with which the text must be cut.
  */
 
+import { createHash } from "crypto";
 import { join } from "path";
 import { displayPath, UserError, userPath, type YamlFile } from "../common/mod.ts";
 import { type Tokenizer, tokenizerFromJSON, tokenizerInFolder } from "../data/mod.ts";
@@ -14,6 +15,7 @@ import {
   type OpenModel,
   openModel,
   openModelFolder,
+  parameters,
   weightsDigest,
 } from "../models/mod.ts";
 
@@ -67,6 +69,20 @@ export async function adapterBase({ model }: InitialModel): Promise<AdapterBase>
   }
   using folder = await openModelFolder(model.path);
   return { path: folder.path, sha256: weightsDigest(folder) };
+}
+
+/**
+ * Digest of a model's weights, shape and tokenizer.
+ *
+ * @param path as the user gave it: folder of a run, a checkpoint or a model
+ * @throws UserError when there is none, or it is broken.
+ */
+export async function modelDigest(path: string): Promise<string> {
+  const { model, tokenizer } = await openInitialModel(path);
+  using open = model;
+  const hash = createHash("sha256").update(JSON.stringify([open.config, tokenizer?.toJSON() ?? null]));
+  for (const { name } of parameters(open.config)) hash.update(open.weight(name));
+  return hash.digest("hex");
 }
 
 /** Fields that a model's weights settle: another value would be another model. */

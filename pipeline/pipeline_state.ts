@@ -150,6 +150,17 @@ export function holdPipeline(dir: string): Disposable | undefined {
   return undefined;
 }
 
+/** Whether a process holds a pipeline. Changes nothing. */
+export function isHeld(dir: string): boolean {
+  try {
+    using file = Deno.openSync(join(dir, ".pipeline.lock"), { write: true });
+    return !file.tryLockSync(true);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw fileError(error, dir);
+  }
+}
+
 /** Where an output of a run stands. */
 export function outputPath(dir: string, output: string): string {
   return resolve(dir, output);

@@ -5,7 +5,6 @@
 
 import { join } from "path";
 import { Command } from "commander";
-import { parse } from "yaml";
 import { displayPath, onInterrupt, type Setting, writeFileAtomic } from "../../common/mod.ts";
 import {
   chromeTrace,
@@ -15,21 +14,21 @@ import {
   stepSeconds,
   summarise,
 } from "../../gpu/mod.ts";
-import { trainingSectionSchema } from "../config.ts";
 import type { TrainingJob, TrainingPreview } from "../open_training.ts";
 import type { RunStore } from "../recorder.ts";
 import { beginRun, findRun, type RunToResume, runToResume } from "../resume.ts";
 import { resolveRunConfig, toYaml } from "../run_config.ts";
 import { TrainSession } from "../train_session.ts";
 import type { TrainingResult } from "../training_result.ts";
-import { addJsonFlag, addSettingFlag } from "./flags.ts";
+import {
+  addJsonFlag,
+  addSettingFlag,
+  addTrainingFlags,
+  DEFAULT_CONFIG,
+  standardConfig,
+  trainingFlags,
+} from "./flags.ts";
 import { header, TrainDisplay } from "./train_display.ts";
-
-const CONFIGS = join(import.meta.dirname ?? ".", "../../configs/models");
-const DEFAULT_CONFIG = join(CONFIGS, "chatgot_tiny_char.yaml");
-
-/** Where training begins with a model that there is already, its shape is known, and the steps are smaller ones. */
-const FINE_TUNING_CONFIG = join(CONFIGS, "gpt2_fine_tune.yaml");
 
 interface TrainFlags {
   configPath?: string;
@@ -60,32 +59,13 @@ export function trainCommand(runs: RunStore): Command {
       "time the kernels of a step at the end: a table, and artifacts/profile.json in the run's folder for Perfetto or chrome://tracing",
     )
     .option("--quiet", "print the run's folder at the end and nothing else");
-  addJsonFlag(addSettingFlag(command)).optionsGroup("Keys of the section training:");
-  for (const [key, schema] of Object.entries(trainingSectionSchema.shape)) {
-    command.option(`--${key.replaceAll("_", "-")} <value>`, describeSchema(schema), valueOf);
-  }
-  return command
+  return addTrainingFlags(addJsonFlag(addSettingFlag(command)))
     .addHelpText(
       "after",
       "\nA run that goes on keeps its own configuration; of the flags only a larger --max-steps may differ from it.\n" +
         "Its losses and weights are then the same, bit for bit, as if it had never been stopped.",
     )
     .action((flags: TrainFlags) => train(flags, runs));
-}
-
-/** A field's description, which stands on the schema inside defaults. */
-function describeSchema(schema: { description?: string | undefined; unwrap?: () => unknown }): string {
-  const inner = schema.unwrap?.() as typeof schema | undefined;
-  return schema.description ?? (inner === undefined ? "" : describeSchema(inner));
-}
-
-/** A flag's value; what it may be is checked with the rest of the config. */
-function valueOf(text: string): unknown {
-  try {
-    return parse(text);
-  } catch {
-    return text;
-  }
 }
 
 async function train(flags: TrainFlags, runs: RunStore): Promise<void> {
@@ -152,11 +132,9 @@ async function jobOf(
   runs: RunStore,
   display: TrainDisplay,
 ): Promise<RunToResume> {
-  const keys = Object.keys(trainingSectionSchema.shape).map((key) => [`training.${key}`, flags[camel(key)]]);
-  const overrides = { set, flags: { ...Object.fromEntries(keys), "tracking.name": flags.name } };
+  const overrides = { set, flags: { ...trainingFlags(flags), "tracking.name": flags.name } };
   if (resume === undefined || resume === "auto") {
-    const standard = flags.initFrom === undefined ? DEFAULT_CONFIG : FINE_TUNING_CONFIG;
-    const config = await resolveRunConfig({ configPath: configPath ?? standard, ...overrides });
+    const config = await resolveRunConfig({ configPath: configPath ?? standardConfig(flags), ...overrides });
     if (resume === undefined) return { job: { config }, completed: undefined };
     const { runs_dir: runsDir, name } = config.tracking;
     const ofConfig = configPath === undefined && flags.name === undefined ? {} : { configName: name };
@@ -168,11 +146,6 @@ async function jobOf(
   const { tracking } = await resolveRunConfig({ configPath });
   const dir = await findRun(resume, runs, { runsDir: tracking.runs_dir });
   return await runToResume(dir!, runs, overrides);
-}
-
-/** `max_seq_length` as commander names its flag: `maxSeqLength`. */
-function camel(key: string): string {
-  return key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** What `--dry-run` shows. */

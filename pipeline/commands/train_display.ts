@@ -72,9 +72,15 @@ export class TrainDisplay {
     this.note(`--- a sample at step ${step} ---\n${(prompt + text).replace(/^\n+/, "")}\n---`);
   }
 
+  /** The end of the line of progress. */
+  stop(): void {
+    this.#progress?.done();
+    this.#progress = undefined;
+  }
+
   /** The end, on standard output. */
   end(result: TrainingResult, dir: string): void {
-    this.#progress?.done();
+    this.stop();
     console.log(this.#quiet ? displayPath(dir) : this.#summary(result, dir));
   }
 

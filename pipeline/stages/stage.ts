@@ -40,7 +40,9 @@ export type Reason =
   /** What it made is missing or damaged. */
   | "outputs"
   /** It was asked for. */
-  | "forced";
+  | "forced"
+  /** It is not to be done: what was made before is to be taken as it is. */
+  | "adopted";
 
 /** What a stage works with. */
 export interface StageContext {
@@ -82,6 +84,11 @@ export interface Stage {
   dependsOn(key: string, config: RunConfig): boolean;
   /** Digests of files that it reads and that no stage makes, by what they are. */
   sources?(config: RunConfig): Promise<Record<string, string>>;
+  /**
+   * Puts away what was made before, where it is no part of what is to be made. Called before the stage is on record as begun
+   * anew, so that what is found after a kill is never taken for what it is not.
+   */
+  discard?(context: StageContext): Promise<void>;
   /** Does it. Throws `Interrupted` when it was asked to end, `UserError` for what is the user's to mend. */
   run(context: StageContext): Promise<StageResult>;
 }
