@@ -11,6 +11,9 @@ import { prepareCommand } from "./data/mod.ts";
 import { createRun, dashboardCommand, latestRun, readRun, reserveRun, resumeRun } from "./experiments/mod.ts";
 import {
   pipelineCommands,
+  type PipelineOptions,
+  type PipelineRun,
+  pipelineWith,
   type RunStore,
   type TrainedRun,
   type TrainOptions,
@@ -85,7 +88,18 @@ export {
   type StartRunOptions,
 } from "./experiments/mod.ts";
 export type { LoadedModel, ModelConfig, Weight, Weights } from "./models/mod.ts";
-export type { TrainedRun, TrainingProgress, TrainingResult, TrainOptions } from "./pipeline/mod.ts";
+export type {
+  PipelineHooks,
+  PipelineOptions,
+  PipelineRun,
+  ScriptConfig,
+  StageName,
+  StageReport,
+  TrainedRun,
+  TrainingProgress,
+  TrainingResult,
+  TrainOptions,
+} from "./pipeline/mod.ts";
 
 /** The run tracker, as the trainer asks for it. */
 const runs: RunStore = { createRun, latestRun, readRun, reserveRun, resumeRun };
@@ -107,6 +121,25 @@ const runs: RunStore = { createRun, latestRun, readRun, reserveRun, resumeRun };
  */
 export function train(options: TrainOptions = {}): Promise<TrainedRun> {
   return trainWith(options, runs);
+}
+
+/**
+ * Runs the pipeline (process → optimize → train → evaluate → generate) and records the run under `runs/`, or goes on with
+ * one: stages that are up to date are kept.
+ *
+ * @param options the config, which run to go on with, which stages; all may be left out
+ * @returns the run's folder and how each stage stands; the status is `interrupted` when `signal` came
+ * @throws UserError when something is wrong with configuration, data, adapter or the run's files; what is done stays done
+ *
+ * @example
+ * ```ts ignore
+ * import { runPipeline } from "./mod.ts";
+ * const run = await runPipeline({ model: "configs/models/chatgot_tiny_char.yaml", resume: "auto" });
+ * console.log(run.dir, run.stages.map(({ stage, status }) => `${stage} ${status}`));
+ * ```
+ */
+export function runPipeline(options: PipelineOptions = {}): Promise<PipelineRun> {
+  return pipelineWith(options, runs);
 }
 
 if (import.meta.main) {

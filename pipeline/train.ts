@@ -13,18 +13,22 @@ import { beginRun, findRun, runToResume } from "./resume.ts";
 import { resolveRunConfig } from "./run_config.ts";
 import type { TrainingProgress, TrainingResult } from "./training_result.ts";
 
-/** What to train, and how. */
-export interface TrainOptions {
+/** What a script says of a run's configuration. */
+export interface ScriptConfig {
   /** Path of a run config (`configs/models/…`); the defaults when left out. */
   model?: string;
-  /** What to train on; the config's section `data` is prepared when left out. */
-  data?: Dataset;
   /** Keys of the section `training` of a config, such as `max_steps`; they go before those of the file. */
   training?: Readonly<Record<string, number | string | Readonly<Record<string, unknown>>>>;
   /** First part of the name of the run's folder; the config's name when left out. */
   name?: string;
   /** Folder that holds the runs. @default "runs" */
   runs_dir?: string;
+}
+
+/** What to train, and how. */
+export interface TrainOptions extends ScriptConfig {
+  /** What to train on; the config's section `data` is prepared when left out. */
+  data?: Dataset;
   /** Folder or name of a run to go on with, or `auto` for the latest of this config (a new one if there is none). */
   resume?: string;
   /** Step after which training ends early, saved, so that `resume` goes on; the schedule is that of all steps. */
@@ -91,11 +95,7 @@ export async function trainWith(options: TrainOptions, runs: RunStore): Promise<
 
 async function jobOf(options: TrainOptions, runs: RunStore): Promise<TrainingJob> {
   const flags = {
-    ...Object.fromEntries(
-      Object.entries(options.training ?? {}).map(([key, value]) => [`training.${key}`, value]),
-    ),
-    "tracking.name": options.name,
-    "tracking.runs_dir": options.runs_dir,
+    ...scriptFlags(options),
     // The run's record names what it was trained on, whatever the file says.
     "data.corpus": options.data?.header.name,
   };
@@ -108,4 +108,13 @@ async function jobOf(options: TrainOptions, runs: RunStore): Promise<TrainingJob
   const { job, completed } = await runToResume(dir, runs, { flags });
   if (completed === undefined) return { ...job, ...pause };
   throw new UserError("the run has come to its end", { hint: "give training.max_steps a larger number" });
+}
+
+/** What a script says of a configuration, as flags by key. */
+export function scriptFlags({ training = {}, name, runs_dir }: ScriptConfig): Record<string, unknown> {
+  return {
+    ...Object.fromEntries(Object.entries(training).map(([key, value]) => [`training.${key}`, value])),
+    "tracking.name": name,
+    "tracking.runs_dir": runs_dir,
+  };
 }

@@ -117,9 +117,9 @@ class Search {
   /** A trial of some keys of the section `training`. */
   #trial(training: RunConfig["training"], deadline = this.#deadline): Trial {
     const { config, dir } = this.#o;
-    const name = `${config.tracking.name}_trial`;
+    const tracking = { ...config.tracking, name: `${config.tracking.name}_trial`, monitor_interval: 0 };
     const trial = new Trial(
-      { ...config, training, tracking: { ...config.tracking, name } },
+      { ...config, training, tracking },
       { ...this.#o, parent: basename(dir), deadline },
     );
     this.#trials.push(trial);
