@@ -53,7 +53,7 @@ export async function runPipeline(
     const isRun = decision.action === "run" && isAskedFor(name, request);
     if (decision.action === "run" && !isRun) {
       refuseIfNeeded(decision, request);
-      stages.push(stageReport(situation.state, decision, false));
+      stages.push({ ...stageReport(situation.state, decision, false), action: "skip" });
       continue;
     }
     hooks.onStage?.(name, decision.action, decision.why);

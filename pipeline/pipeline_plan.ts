@@ -57,7 +57,11 @@ export async function planPipeline(request: PipelineRequest, runs: RunStore): Pr
   const { dir, state } = situation;
   const held = dir !== undefined && isHeld(dir);
   const decisions = await foretell(situation, request);
-  const stages = decisions.map((decision) => stageReport(state, decision, held));
+  const stages = decisions.map((decision) => {
+    const report = stageReport(state, decision, held);
+    const isLeft = report.action === "run" && !isAskedFor(report.stage, request);
+    return isLeft ? { ...report, action: "skip" as const } : report;
+  });
   return { run: dir ?? null, config_name: state.config_name, status: overallStatus(stages), stages };
 }
 

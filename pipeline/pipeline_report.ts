@@ -11,7 +11,7 @@ export interface StageReport {
    * `skipped`: not wanted.
    */
   status: "waiting" | "running" | "done" | "out of date" | "interrupted" | "failed" | "skipped";
-  /** What would be done about it, or was. */
+  /** What would be done about it, or was; a stage that was not asked for is skipped however it stands. */
   action: "run" | "keep" | "skip";
   why: string;
   /** Null where it was not begun. */

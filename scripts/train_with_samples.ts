@@ -5,7 +5,7 @@
  *     deno run --allow-all scripts/train_with_samples.ts configs/models/baby_char.yaml 2000
  */
 
-import { generate, prepare, train } from "../mod.ts";
+import { prepare, TextModel, train } from "../mod.ts";
 
 const [model = "configs/models/chatgot_tiny_char.yaml", steps = "500"] = Deno.args;
 const PROMPTS = ["Call me ", "The sea ", "And "];
@@ -23,11 +23,12 @@ const run = await train({
 });
 console.log(`validation loss ${run.val_loss?.toFixed(4)} nats per token after ${run.steps} steps`);
 
+using writer = await TextModel.open(run.model);
 // The same prompt at several temperatures: the higher, the bolder.
 for (const prompt of PROMPTS) {
   for (const temperature of TEMPERATURES) {
     let text = prompt;
-    for await (const piece of generate(run.model, { prompt, temperature, max_new_tokens: 80 })) text += piece;
+    for await (const piece of writer.generate({ prompt, temperature, max_new_tokens: 80 })) text += piece;
     console.log(`--- temperature ${temperature} ---\n${text}`);
   }
 }
