@@ -116,7 +116,8 @@ async function checkEdits({ dir, run, plan, edit }: PipelineFolder, resume: stri
   assert.equal((await checkpointSteps(resume))[0], STEPS);
   assert.ok(await exists(join(resume, "checkpoints.discarded", "step_00000024")));
   assert.equal((await readJsonl(join(resume, "metrics.jsonl"))).filter((line) => line.step === 3).length, 1);
-  const flags = { "training.learning_rate": 0.002 };
+  // What was derived from the old one stands in the file, too, and stays.
+  const flags = { "training.learning_rate": 0.002, "training.min_learning_rate": 0.0003 };
   const fresh = await run({ stage: "process", flags });
   await run({ resume: fresh.run, stage: "train" });
   assert.deepEqual(finalState(resume), finalState(fresh.run));
