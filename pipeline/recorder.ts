@@ -44,7 +44,8 @@ export interface NewRun {
 
 /** What is known of a run when its training begins. */
 export interface TrainingDescription {
-  seed: number;
+  /** Null where nothing is drawn. */
+  seed: number | null;
   /** The adapter's name. */
   adapter: string;
   /** What else identifies the adapter. */

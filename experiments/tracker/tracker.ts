@@ -107,7 +107,7 @@ async function makeRun(
     status: training === undefined ? "created" : "running",
     created: now.toISOString(),
     ended: null,
-    ...trained(training ?? { seed }),
+    ...trained({ ...training, seed }),
     command_line: [path.basename(new URL(Deno.mainModule).pathname), ...Deno.args],
     ...configOf(config_yaml),
     git_commit: gitCommit(folder),
