@@ -8,7 +8,15 @@
 import { Command, CommanderError } from "commander";
 import { UserError, VERSION } from "./common/mod.ts";
 import { prepareCommand } from "./data/mod.ts";
-import { createRun, dashboardCommand, latestRun, readRun, reserveRun, resumeRun } from "./experiments/mod.ts";
+import {
+  createRun,
+  dashboardCommand,
+  experimentCommand,
+  latestRun,
+  readRun,
+  reserveRun,
+  resumeRun,
+} from "./experiments/mod.ts";
 import {
   pipelineCommands,
   type PipelineOptions,
@@ -161,6 +169,7 @@ function commandTree(): Command {
     .addCommand(prepareCommand());
   pipelineCommands(runs).forEach((command) => root.addCommand(command));
   root.addCommand(dashboardCommand());
+  root.addCommand(experimentCommand(runs));
   throwUsageErrors(root);
   return root;
 }

@@ -39,6 +39,13 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
+const DISK_FULL = "the disk is full";
+
+/** Whether an error, or a line that tells of one, is about a full disk. Errors pass between threads as text, so the text decides. */
+export function tellsOfFullDisk(told: unknown): boolean {
+  return (told instanceof Error ? told.message : String(told)).includes(DISK_FULL);
+}
+
 /**
  * Turns what the system said about a file into a `UserError`; anything that is not about files comes back as
  * it was. Use as `throw fileError(error, path)`.
@@ -70,7 +77,7 @@ export function fileError(error: unknown, path: string, action: "read" | "write"
     case "ENOSPC":
     case "EDQUOT":
       return told(
-        "the disk is full",
+        DISK_FULL,
         "free some space or choose a path on another disk; nothing was replaced",
       );
     case "ENOTDIR":

@@ -24,6 +24,7 @@ export {
   startRun,
   type StartRunOptions,
 } from "./tracker/active_run.ts";
+export { experimentCommand } from "./runner/experiment_command.ts";
 export type { MetricsSummary, MetricSummary } from "./tracker/metric_summary.ts";
 export { jsonSchemas } from "./tracker/line_schemas.ts";
 export { latestRun } from "./tracker/run_folder.ts";

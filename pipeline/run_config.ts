@@ -42,12 +42,22 @@ export interface RunConfig {
   tracking: TrackingConfig & { name: string };
 }
 
+/** A setting that stands in a file. */
+export interface PlacedSetting extends Setting {
+  /** The file's name as errors give it; a path in the setting starts where the user stands, else beside it. */
+  file: string;
+  /** The line, from 1. */
+  line?: number | undefined;
+}
+
 /** Where a run's configuration comes from. */
 export interface RunConfigSource {
   /** Path of the file; defaults alone when left out. */
   configPath?: string | undefined;
   /** What `--set` gave, in order. */
   set?: readonly Setting[];
+  /** What another file says about this run, such as that of an experiment, in order; `set` and `flags` go before it. */
+  laid?: readonly PlacedSetting[];
   /** What flags of their own gave, by key (`"training.max_steps"`); undefined ones were not given. */
   flags?: Readonly<Record<string, unknown>>;
   /** The file is that of a run, with all settled: the model that it began with is not looked at again. @default false */
@@ -66,10 +76,8 @@ const fileSchema = z.strictObject({
 /** Stands for the file where there is none. */
 const NO_FILE = "";
 
-/** A setting from the command line, with the flag as the user typed it. */
-interface Override extends Setting {
-  flag: string;
-}
+/** A setting that goes before the files, with its place: a file, or the flag as the user typed it. */
+type Override = PlacedSetting;
 
 /**
  * Reads and checks a run's configuration.
@@ -84,12 +92,13 @@ interface Override extends Setting {
  * ```
  */
 export async function resolveRunConfig(
-  { configPath, set = [], flags = {}, settled = false }: RunConfigSource,
+  { configPath, laid = [], set = [], flags = {}, settled = false }: RunConfigSource,
 ): Promise<RunConfig> {
   const overrides: Override[] = [
-    ...set.map((setting) => ({ ...setting, flag: `--set ${setting.path.join(".")}` })),
+    ...laid,
+    ...set.map((setting) => ({ ...setting, file: `--set ${setting.path.join(".")}` })),
     ...Object.entries(flags).flatMap(([key, value]) =>
-      value === undefined ? [] : { path: key.split("."), value, flag: flagOf(key) }
+      value === undefined ? [] : { path: key.split("."), value, file: flagOf(key) }
     ),
   ];
   const file = configPath === undefined ? parseYaml("", NO_FILE) : await parseYamlFile(userPath(configPath));
@@ -140,8 +149,11 @@ export function toYaml(config: RunConfig): string {
 /** The files that a configuration is made of, each a plain tree with its lines, the weakest first. */
 async function layers(file: YamlFile, overrides: Override[]): Promise<YamlFile[]> {
   validate(fileSchema, file.value, file);
-  const flags = overrides.filter(namesDataFile);
-  const named = withSettings(flags.length === 0 ? file : { ...file, file: flags[0]!.flag }, flags);
+  const settings = overrides.filter(namesDataFile);
+  const last = settings.at(-1);
+  const named = last === undefined
+    ? file
+    : { ...withSettings(file, settings), file: last.file, lineOf: () => last.line };
   const data = await dataSection(named);
   if (data.file === named.file) return [named];
   const dataFile = await parseYamlFile(userPath(data.file));
@@ -214,7 +226,7 @@ function check<S extends z.ZodType>(
   }
 }
 
-/** The error with the place of a path: the last flag that set it, else the file and line it stands in. */
+/** The error with the place of a path: that of the last setting that set it, else the file and line it stands in. */
 function fault(
   { message, hint }: UserError,
   path: YamlPath,
@@ -223,8 +235,8 @@ function fault(
 ): UserError {
   const override = overrides.findLast((o) => o.path.every((key, i) => i >= path.length || key === path[i]));
   const source = holder(path, sources);
-  const file = override?.flag ?? source.file;
-  const line = override === undefined ? source.lineOf(path) : undefined;
+  const file = override?.file ?? source.file;
+  const line = override === undefined ? source.lineOf(path) : override.line;
   return new UserError(message, {
     ...(file === NO_FILE ? {} : { file }),
     ...(line === undefined ? {} : { line }),
