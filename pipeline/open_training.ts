@@ -34,6 +34,9 @@ export interface TrainingJob {
   config: RunConfig;
   /** Id of the run that a new one belongs to, such as a trial to its search. */
   parent?: string;
+  /** The user's own name for a new run, and labels. */
+  name?: string;
+  tags?: string[];
   /** Folder of the prepared dataset to train on; prepared from the configuration when left out. */
   dataset?: string;
   /** Folder of the run to go on with; a new run when left out. */

@@ -95,7 +95,7 @@ export function choicesOf(
 /** Makes the run's recorder: that of a new run, or of the one that goes on. Throws `UserError` if that cannot be. */
 export async function beginRun(
   runs: RunStore,
-  { config, parent, resume, extended }: TrainingJob,
+  { config, parent, name, tags, resume, extended }: TrainingJob,
   {
     kernelChoices: { adapter, ...kernel_choices },
     adapterInfo: adapter_info,
@@ -120,6 +120,8 @@ export async function beginRun(
       runs_dir: userPath(config.tracking.runs_dir),
       config_name: config.tracking.name,
       ...(parent === undefined ? {} : { parent }),
+      ...(name === undefined ? {} : { name }),
+      ...(tags === undefined ? {} : { tags }),
       config_yaml: toYaml(config),
     };
     return await runs.createRun({ ...description, ...training }, { warn });

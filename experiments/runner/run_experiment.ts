@@ -136,6 +136,8 @@ class ExperimentRun {
       result = await trainRun({
         runs,
         parent: state.id,
+        name: `${variant.name}, seed ${entry.seed}`,
+        tags: [config.name],
         config: await runConfigOf(found, config, {
           seed: entry.seed,
           name: runName(config.name, variant.name, entry.seed),

@@ -22,6 +22,9 @@ export interface TrainRunOptions {
   runs: RunStore;
   /** Id of the experiment. */
   parent: string;
+  /** What a new run is called, and its labels. */
+  name: string;
+  tags: string[];
   config: RunConfig;
   /** Folder of the run to go on with; a new one when left out. */
   dir?: string | undefined;
@@ -42,8 +45,8 @@ export interface TrainRunOptions {
  * @throws UserError for what is wrong with this run; it is then recorded as failed
  */
 export async function trainRun(options: TrainRunOptions): Promise<TrainingResult | undefined> {
-  const { runs, parent, config, dir, pauseAt, onBegin, onProgress, warn } = options;
-  let job: TrainingJob = { config, parent };
+  const { runs, parent, name, tags, config, dir, pauseAt, onBegin, onProgress, warn } = options;
+  let job: TrainingJob = { config, parent, name, tags };
   if (dir !== undefined) {
     const resumed = await runToResume(dir, runs, {});
     if (resumed.completed !== undefined) return undefined;

@@ -178,7 +178,12 @@ Deno.test("a missing file, and a broken run config, are told as theirs", () =>
 
 Deno.test("the experiments that are shipped resolve, with several seeds and different variants each", async () => {
   const names = Array.from(Deno.readDirSync(CONFIGS), ({ name }) => name).sort();
-  assert.deepEqual(names, ["char_vs_subword.yaml", "lr_sweep.yaml", "quickstart.yaml"]);
+  assert.deepEqual(names, [
+    "attention_variants.yaml",
+    "char_vs_subword.yaml",
+    "lr_sweep.yaml",
+    "quickstart.yaml",
+  ]);
   for (const name of names) {
     const { file, configs } = await resolve(join(CONFIGS, name));
     assert.equal(`${file.config.name}.yaml`, name);
