@@ -33,14 +33,26 @@ export { benchmarkMatmul, type MatmulShape, type MatmulSpeed } from "./kernels/m
 export { lastRow, linear, matmul, matmulTransposed } from "./kernels/matmul/mod.ts";
 export { rmsNorm } from "./kernels/rms_norm/mod.ts";
 export { rotary, type RotaryOptions, rotaryTable } from "./kernels/rotary/mod.ts";
-export { Optimizer, type OptimizerOptions } from "./optimizer/mod.ts";
+export { Optimizer } from "./optimizer/mod.ts";
+export { orthogonalWork } from "./optimizer/muon.ts";
+export type { OptimizerOptions } from "./optimizer/rule.ts";
 export {
+  defaultMomentum,
+  type OptimizerName,
+  OPTIMIZERS,
+  planeBytes,
+  type StateName,
+  type StatePlane,
+  statePlanes,
+} from "./optimizer/state.ts";
+export type { Elements } from "./matrix.ts";
+export {
+  blockCount,
   layoutParameters,
   type ParameterLayout,
   type ParameterSpec,
-  ParameterStore,
-  type Plane,
-} from "./parameters.ts";
+} from "./parameter_layout.ts";
+export { ParameterStore, type Plane, type StoreOptions } from "./parameters.ts";
 export { type Plan, plan, type PlanTarget, type ProgramMemory } from "./plan.ts";
 export {
   chromeTrace,

@@ -1,118 +1,43 @@
 /**
- * The parameter store: weights, gradients and optimizer moments in a few large buffers that every program shares, and
+ * The parameter store: weights, gradients and the optimizer's state in a few large buffers that every program shares, and
  * on adapters that read textures faster a texture copy of each weight that is renewed after an optimizer step.
  *
  * Parameters that decay, that do not, and that are frozen stand in different chunks, so that the optimizer runs over whole
- * ranges and what is frozen has no gradient and no moments.
+ * ranges and what is frozen has no gradient and no state. How they are laid out is in `layout.ts`.
  */
 
-import { UserError } from "../common/mod.ts";
-import { type Axis, logicalLength, physicalLength } from "./graph.ts";
+import { logicalLength } from "./graph.ts";
 import type { Gpu } from "./device.ts";
-import { packMatrix, unpackMatrix } from "./matrix.ts";
-import { readBuffer } from "./readback.ts";
+import { type Elements, packMatrix, unpackMatrix } from "./matrix.ts";
+import { type OptimizerName, planeBytes, type StateName, type StatePlane } from "./optimizer/state.ts";
 import {
-  type BufferStorage,
-  bufferStorage,
-  storageBytes,
-  type TextureStorage,
-  textureStorage,
-} from "./storage.ts";
+  type ChunkLayout,
+  layoutParameters,
+  type ParameterLayout,
+  type ParameterSpec,
+  type Slot,
+} from "./parameter_layout.ts";
+import { readBuffer } from "./readback.ts";
+import { storageBytes } from "./storage.ts";
 
 /** Bytes of a write from which on it is submitted at once. */
 const STAGED_BYTES = 1 << 20;
 
-/** One matrix of weights. */
-export interface ParameterSpec {
-  name: string;
-  rows: Axis;
-  cols: Axis;
-  /** Whether weight decay applies. */
-  decay: boolean;
-  /** Never changed by training. @default false */
-  frozen?: boolean;
-}
-
-/** The four planes of a chunk: the weight, its gradient and AdamW's two moments. */
-export type Plane = "value" | "gradient" | "exp_avg" | "exp_avg_sq";
+/** The planes of a chunk: the weight, its gradient, and what the optimizer keeps. */
+export type Plane = "value" | "gradient" | StateName;
 
 /** A run of parameters in one set of buffers. */
-export interface Chunk {
-  readonly decay: boolean;
-  /** Whether it has the one plane `value` alone. */
-  readonly frozen: boolean;
-  /** Bytes of each plane. */
-  readonly size: number;
+export interface Chunk extends ChunkLayout {
   readonly planes: Map<Plane, GPUBuffer>;
 }
 
-/** Where one parameter stands. */
-export interface Slot {
-  readonly spec: ParameterSpec;
-  readonly chunk: number;
-  /** Byte offset in the chunk's planes. */
-  readonly offset: number;
-  readonly storage: BufferStorage;
-  readonly mirror: TextureStorage | undefined;
+/** What a store is for. */
+export interface StoreOptions {
+  /** Whether it holds gradients and the optimizer's state, beside the weights. */
+  training: boolean;
+  /** Whose state. @default "adamw" */
+  optimizer?: OptimizerName;
 }
-
-/** The layout of a parameter store, known before anything is allocated. */
-export interface ParameterLayout {
-  readonly slots: Map<string, Slot>;
-  readonly chunks: { decay: boolean; frozen: boolean; size: number }[];
-  /** Bytes of all weights, and of those that are not frozen. */
-  readonly planeBytes: number;
-  readonly trainedBytes: number;
-  /** Bytes of all texture copies. */
-  readonly mirrorBytes: number;
-}
-
-type Limits = Pick<Gpu, "operands" | "maxBindingBytes" | "maxBufferBytes" | "maxTextureSide">;
-
-/** Lays parameters out in chunks. Throws UserError when one is larger than the adapter's largest buffer. */
-export function layoutParameters(specs: ParameterSpec[], gpu: Limits): ParameterLayout {
-  const slots = new Map<string, Slot>();
-  const chunks: { decay: boolean; frozen: boolean; size: number }[] = [];
-  let mirrorBytes = 0;
-  for (const { decay, frozen } of KINDS) {
-    let current = -1;
-    for (const spec of specs.filter((s) => s.decay === decay && (s.frozen ?? false) === frozen)) {
-      const rows = physicalLength(spec.rows);
-      const cols = Math.ceil(physicalLength(spec.cols) / 4);
-      const mirror = gpu.operands === "texture" ? textureStorage(rows, cols, gpu.maxTextureSide) : undefined;
-      const pitch = mirror === undefined ? cols : Math.ceil(cols / 16) * 16; // copies to textures want 256-byte rows
-      const storage = bufferStorage(rows, cols, pitch, gpu.maxBindingBytes);
-      const bytes = Math.ceil(storageBytes(storage) / 256) * 256;
-      if (bytes > gpu.maxBufferBytes) {
-        throw new UserError(
-          `${spec.name} takes ${bytes} bytes, the adapter's largest buffer is ${gpu.maxBufferBytes}`,
-          {
-            hint: "choose a smaller vocab_size or n_embd for this adapter",
-          },
-        );
-      }
-      const chunk = chunks[current];
-      if (chunk === undefined || chunk.size + bytes > gpu.maxBufferBytes) {
-        current = chunks.length;
-        chunks.push({ decay, frozen, size: 0 });
-      }
-      slots.set(spec.name, { spec, chunk: current, offset: chunks[current]!.size, storage, mirror });
-      chunks[current]!.size += bytes;
-      if (mirror !== undefined) mirrorBytes += storageBytes(mirror);
-    }
-  }
-  const bytesOf = (some: { size: number }[]) => some.reduce((sum, { size }) => sum + size, 0);
-  return {
-    slots,
-    chunks,
-    planeBytes: bytesOf(chunks),
-    trainedBytes: bytesOf(chunks.filter((c) => !c.frozen)),
-    mirrorBytes,
-  };
-}
-
-/** The kinds of chunks, in their order. */
-const KINDS = [true, false].flatMap((decay) => [{ decay, frozen: false }, { decay, frozen: true }]);
 
 /** Weights on the device. */
 export class ParameterStore {
@@ -121,19 +46,20 @@ export class ParameterStore {
   readonly #gpu: Gpu;
   readonly #mirrors = new Map<string, GPUTexture>();
 
-  /** Allocates the store, zeroed; with `training` also gradients and moments of what is not frozen. */
-  constructor(gpu: Gpu, specs: ParameterSpec[], options: { training: boolean }) {
+  /** Allocates the store, zeroed; with `training` also gradients and the optimizer's state of what is not frozen. */
+  constructor(gpu: Gpu, specs: ParameterSpec[], { training, optimizer }: StoreOptions) {
     this.#gpu = gpu;
-    this.layout = layoutParameters(specs, gpu);
-    const planes: Plane[] = options.training ? ["value", "gradient", "exp_avg", "exp_avg_sq"] : ["value"];
-    this.chunks = this.layout.chunks.map(({ decay, frozen, size }) => ({
-      decay,
-      frozen,
-      size,
-      planes: new Map(
-        (frozen ? planes.slice(0, 1) : planes).map((plane) => [plane, this.#buffer(size, plane)]),
-      ),
-    }));
+    this.layout = layoutParameters(specs, gpu, optimizer);
+    this.chunks = this.layout.chunks.map((chunk) => {
+      const planes = new Map<Plane, GPUBuffer>([["value", this.#buffer(chunk.size, "value")]]);
+      if (training && !chunk.frozen) {
+        planes.set("gradient", this.#buffer(chunk.size, "gradient"));
+        for (const plane of chunk.state) {
+          planes.set(plane.name, this.#buffer(planeBytes(plane, chunk.size), plane.name));
+        }
+      }
+      return { ...chunk, planes };
+    });
     for (const [name, slot] of this.layout.slots) {
       if (slot.mirror === undefined) continue;
       const texture = gpu.device.createTexture({
@@ -177,24 +103,59 @@ export class ParameterStore {
     return buffer;
   }
 
-  /** Writes one parameter (logical elements, `[rows, cols]`); call `syncMirrors` when all are written. */
-  write(name: string, data: Float32Array, plane: Plane = "value"): void {
-    const { spec, offset, storage } = this.slot(name);
-    const expected = logicalLength(spec.rows) * logicalLength(spec.cols);
+  /**
+   * Writes a plane of one parameter; call `syncMirrors` when all are written.
+   *
+   * @param data logical elements, `[rows, cols]`; of a plane with one number a block, those of all blocks
+   */
+  write(name: string, data: Float32Array | Uint8Array, plane: Plane = "value"): void {
+    const { spec, storage } = this.slot(name);
+    const { buffer, offset, bytes, form } = this.#place(name, plane);
+    const expected = form.per > 1 ? bytes / 4 : logicalLength(spec.rows) * logicalLength(spec.cols);
     if (data.length !== expected) {
       throw new Error(`${name}: expected ${expected} elements, got ${data.length}`);
     }
-    const packed = packMatrix(data, spec.rows, spec.cols, storage.pitch * 4);
-    this.#gpu.device.queue.writeBuffer(this.buffer(name, plane), offset, packed);
+    if (data instanceof Uint8Array !== (form.dtype === "U8")) {
+      throw new Error(`${plane} of ${name} is ${form.dtype}`);
+    }
+    const packed = form.per > 1
+      ? data.slice() as Float32Array<ArrayBuffer>
+      : packMatrix(data, spec.rows, spec.cols, storage.pitch * 4);
+    this.#gpu.device.queue.writeBuffer(buffer, offset, packed);
     // A write waits in a staging copy of its own for the next submit: large ones must not pile up.
     if (packed.byteLength > STAGED_BYTES) this.#gpu.device.queue.submit([]);
   }
 
-  /** Reads one parameter back (logical elements, `[rows, cols]`). */
+  /** Reads a plane of one parameter back, as `write` takes it. */
+  async readPlane(name: string, plane: Plane): Promise<Elements> {
+    const { spec, storage } = this.slot(name);
+    const { buffer, offset, bytes, form } = this.#place(name, plane);
+    const stored = await readBuffer(this.#gpu, buffer, offset, bytes);
+    if (form.per > 1) return new Float32Array(stored);
+    const packed = form.dtype === "U8" ? new Uint8Array(stored) : new Float32Array(stored);
+    return unpackMatrix(packed, spec.rows, spec.cols, storage.pitch * 4);
+  }
+
+  /** Reads one parameter back (logical elements, `[rows, cols]`); or another of its planes that is float32. */
   async read(name: string, plane: Plane = "value"): Promise<Float32Array<ArrayBuffer>> {
-    const { spec, offset, storage } = this.slot(name);
-    const bytes = await readBuffer(this.#gpu, this.buffer(name, plane), offset, storageBytes(storage));
-    return unpackMatrix(new Float32Array(bytes), spec.rows, spec.cols, storage.pitch * 4);
+    const data = await this.readPlane(name, plane);
+    if (data instanceof Float32Array) return data;
+    throw new Error(`${plane} of ${name} is U8`);
+  }
+
+  /** Where a parameter stands in one of its planes, in bytes. */
+  #place(name: string, plane: Plane) {
+    const { chunk, offset, storage } = this.slot(name);
+    const buffer = this.buffer(name, plane);
+    const state = this.chunks[chunk]!.state.find((each) => each.name === plane);
+    const form: Pick<StatePlane, "dtype" | "per"> = state ?? { dtype: "F32", per: 1 };
+    const size = Math.ceil(storageBytes(storage) / (4 * form.per)) * 4 * form.per; // whole blocks
+    return {
+      buffer,
+      offset: planeBytes(form, offset),
+      bytes: planeBytes(form, size),
+      form,
+    };
   }
 
   /** The chunks that training changes. */

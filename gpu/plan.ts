@@ -12,7 +12,7 @@ import type { Gpu } from "./device.ts";
 import { fuse, type Fused } from "./fuse.ts";
 import { type Graph, type Node, physicalLength, type Tensor } from "./graph.ts";
 import { type Dispatch, Lowering } from "./lower.ts";
-import type { ParameterLayout } from "./parameters.ts";
+import type { ParameterLayout } from "./parameter_layout.ts";
 import { bindingCount, bufferStorage, type Storage, storageBytes, textureStorage } from "./storage.ts";
 
 /** Memory that tensors share over time. */

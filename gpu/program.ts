@@ -12,7 +12,7 @@ import type { ParameterStore } from "./parameters.ts";
 import { arrayBytes, type Plan } from "./plan.ts";
 import { encodePass, type Profiler } from "./profile.ts";
 import { Readback, readBuffer } from "./readback.ts";
-import { bindingCount, type BufferStorage, type Storage, storageBytes } from "./storage.ts";
+import { type BufferStorage, sliceBindings, type Storage, storageBytes } from "./storage.ts";
 
 /** The uniform `step` of kernels (see `STEP_WGSL`). Fields left out are 0. */
 export interface StepValues {
@@ -172,7 +172,8 @@ export class Program {
           : this.#textures.get(tensor)!;
         bound.push({ kind: `texture-${mode}`, resource: texture });
       } else {
-        bound.push(...sliceBindings(storage, mode, this.#place(tensor, store)));
+        const slices = sliceBindings(storage, this.#place(tensor, store));
+        bound.push(...slices.map((resource): Bound => ({ kind: mode, resource })));
       }
     }
     const { label, name, phase, code, workgroups, flops, bytes } = dispatch;
@@ -192,8 +193,7 @@ export class Program {
 
   /** Writes an input array. Takes effect at the next submit. */
   write(name: string, data: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>): void {
-    const tensor = this.plan.graph.tensors.find((t) => t.kind === "input" && t.name === name);
-    if (tensor === undefined) throw new Error(`no input named ${name}`);
+    const tensor = this.#input(name);
     if (data.byteLength !== arrayBytes(tensor)) {
       throw new Error(`input ${name}: expected ${arrayBytes(tensor)} bytes, got ${data.byteLength}`);
     }
@@ -221,6 +221,17 @@ export class Program {
     this.encode(encoder, profiler);
     this.#gpu.device.queue.submit([encoder.finish()]);
     profiler?.submitted();
+  }
+
+  /** The buffer of an input, for kernels that fill it on the device. */
+  inputBuffer(name: string): GPUBuffer {
+    return this.#buffers.get(this.#input(name))!;
+  }
+
+  #input(name: string): Tensor {
+    const tensor = this.plan.graph.tensors.find((t) => t.kind === "input" && t.name === name);
+    if (tensor === undefined) throw new Error(`no input named ${name}`);
+    return tensor;
   }
 
   /** The buffer of an output, for copies on the device. */
@@ -266,20 +277,4 @@ export class Program {
 /** vec4s from one row of a matrix to the next, before the rows of a texture are folded. */
 function pitchOf(storage: Storage): number {
   return storage.kind === "buffer" ? storage.pitch : storage.cols;
-}
-
-/** The bindings of a matrix in a buffer, one per slice. */
-function sliceBindings(
-  s: BufferStorage,
-  kind: "read" | "write",
-  at: { buffer: GPUBuffer; offset: number },
-): Bound[] {
-  return Array.from({ length: bindingCount(s) }, (_, i) => ({
-    kind,
-    resource: {
-      buffer: at.buffer,
-      offset: at.offset + i * s.sliceRows * s.pitch * 16,
-      size: Math.min(s.sliceRows, s.rows - i * s.sliceRows) * s.pitch * 16,
-    },
-  }));
 }

@@ -67,6 +67,18 @@ export function bindingCount(s: Storage): number {
   return s.kind === "texture" ? 1 : Math.ceil(s.rows / s.sliceRows);
 }
 
+/** The bindings of a matrix that begins at a place of a buffer, one for each slice. */
+export function sliceBindings(
+  s: BufferStorage,
+  at: { buffer: GPUBuffer; offset: number },
+): GPUBufferBinding[] {
+  return Array.from({ length: bindingCount(s) }, (_, i) => ({
+    buffer: at.buffer,
+    offset: at.offset + i * s.sliceRows * s.pitch * 16,
+    size: Math.min(s.sliceRows, s.rows - i * s.sliceRows) * s.pitch * 16,
+  }));
+}
+
 /** How a kernel uses a matrix: `add` reads what is there and adds to it. */
 export type Access = "read" | "write" | "add";
 

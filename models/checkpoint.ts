@@ -2,9 +2,9 @@
  * Reading a checkpoint: a folder `step_00000500/` with
  *
  * - `config.json`, `model.safetensors`: a Hugging Face model (GPT2LMHeadModel), as it stands, where such a one computes the same;
- * - `optimizer.safetensors`: AdamW's moments, `exp_avg.<name>` and `exp_avg_sq.<name>`;
+ * - `optimizer.safetensors`: the optimizer's state, such as `exp_avg.<name>` (see `optimizer_state.ts`);
  * - or, where adapters are trained, `adapter_config.json` and `adapter_model.safetensors` in PEFT's form beside
- *   `config.json`, and the moments of the adapters alone; the model that they belong to stands elsewhere;
+ *   `config.json`, and the state of the adapters alone; the model that they belong to stands elsewhere;
  * - `chatgot_tokenizer.json`: the tokenizer, an object that this room passes on unread;
  * - `state.json`: format version, step, SHA-256 of the other files, and the trainer's state, passed on unread.
  *
@@ -15,9 +15,11 @@ import { join } from "path";
 import { z } from "zod";
 import { displayPath, exists, readJson, sha256File, UserError, validate } from "../common/mod.ts";
 import { AdapterFolder, openAdapter } from "./adapter.ts";
+import type { OptimizerName } from "../gpu/mod.ts";
 import { ADAPTER_FILES, type AdapterBase } from "./adapter_files.ts";
 import type { ModelConfig } from "./config.ts";
 import { fromHuggingFaceConfig } from "./hugging_face_config.ts";
+import { checkState, optimizerOf, type StateTensor } from "./optimizer_state.ts";
 import { parameters, storedName, type Weights } from "./parameters.ts";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
 
@@ -41,13 +43,12 @@ export const stateFileSchema = z.strictObject({
   state: z.record(z.string(), z.unknown()),
 });
 
-/** AdamW's moments, as the optimizer's file names them: the gradient's running mean and that of its square. */
-export type Moment = "exp_avg" | "exp_avg_sq";
-
 /** A verified checkpoint, open for reading. Closed by `close` or `using`. */
 export class Checkpoint implements Disposable {
   readonly #model: SafetensorsFile | AdapterFolder;
   readonly #optimizer: SafetensorsFile;
+  /** The optimizer whose state it holds. */
+  readonly optimizer: OptimizerName;
 
   constructor(
     /** The folder. */
@@ -63,6 +64,7 @@ export class Checkpoint implements Disposable {
   ) {
     this.#model = files.model;
     this.#optimizer = files.optimizer;
+    this.optimizer = optimizerOf(files.optimizer);
   }
 
   /** One parameter's weights, row-major in the shape that `parameters(config)` says. */
@@ -79,9 +81,9 @@ export class Checkpoint implements Disposable {
     return model instanceof AdapterFolder ? { path: model.base.path, sha256: model.baseDigest } : undefined;
   }
 
-  /** One of AdamW's moments of a parameter that is trained, in the parameter's shape. */
-  moment(moment: Moment, name: string): Float32Array<ArrayBuffer> {
-    return this.#optimizer.readFloat32(`${moment}.${name}`);
+  /** A tensor of the optimizer's state. */
+  optimizerState({ name, dtype }: StateTensor): Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer> {
+    return dtype === "U8" ? this.#optimizer.readBytes(name) : this.#optimizer.readFloat32(name);
   }
 
   /** All weights, in memory. */
@@ -142,10 +144,10 @@ export async function readCheckpoint(path: string, expected?: ModelConfig): Prom
     const weights = open(hasAdapters ? await openAdapter(path) : openSafetensors(join(path, model)));
     const lora = weights instanceof AdapterFolder ? weights.config.lora : undefined;
     const config = lora === undefined ? own : { ...own, lora };
-    const moments = open(openSafetensors(join(path, optimizer)));
+    const optimizerFile = open(openSafetensors(join(path, optimizer)));
     if (!(weights instanceof AdapterFolder)) checkShapes(weights, expected ?? config, "");
-    for (const prefix of ["exp_avg.", "exp_avg_sq."]) checkShapes(moments, expected ?? config, prefix);
-    return new Checkpoint(path, step, config, tokenizer, state, { model: weights, optimizer: moments });
+    checkState(optimizerFile, expected ?? config, optimizerOf(optimizerFile));
+    return new Checkpoint(path, step, config, tokenizer, state, { model: weights, optimizer: optimizerFile });
   } catch (error) {
     for (const file of files) file.close();
     throw error;

@@ -4,23 +4,27 @@
  */
 import { join } from "path";
 import { sha256, writeFileSynced, writeFolderAtomic } from "../common/mod.ts";
+import type { OptimizerName } from "../gpu/mod.ts";
 import { ADAPTER_FILES, type AdapterBase, BASE_DIGEST, peftTensor, toPeftConfig } from "./adapter_files.ts";
-import { CHECKPOINT_FILES, CHECKPOINT_FORMAT_VERSION, type Moment } from "./checkpoint.ts";
+import { CHECKPOINT_FILES, CHECKPOINT_FORMAT_VERSION } from "./checkpoint.ts";
 import { checkpointPath } from "./checkpoint_list.ts";
 import type { ModelConfig } from "./config.ts";
 import { toHuggingFaceConfig } from "./hugging_face_config.ts";
+import { OPTIMIZER_KEY, type StateTensor, stateTensors } from "./optimizer_state.ts";
 import { type Parameter, parameters, storedName } from "./parameters.ts";
 import { type TensorData, type TensorToWrite, writeSafetensors } from "./safetensors_write.ts";
 
-/** What goes into a checkpoint. The tensors' float32 values are asked for one by one, as they are written. */
+/** What goes into a checkpoint. The tensors' values are asked for one by one, as they are written. */
 export interface CheckpointContent {
   /** Optimizer steps done. */
   step: number;
   config: ModelConfig;
   /** Weights of a parameter that is trained. */
   weight: (parameter: Parameter) => TensorData;
-  /** One of AdamW's moments of a parameter. */
-  moment: (moment: Moment, parameter: Parameter) => TensorData;
+  /** Whose state `optimizer.safetensors` holds. @default "adamw" */
+  optimizer?: OptimizerName;
+  /** A tensor of the optimizer's state, as its `dtype`; asked for after all weights, in the order of `stateTensors`. */
+  optimizerState: (tensor: StateTensor) => TensorData;
   /** Where adapters are trained, the model that they belong to. */
   base?: AdapterBase | undefined;
   /** The tokenizer: anything that JSON can hold. */
@@ -42,7 +46,7 @@ export async function writeCheckpoint(runDir: string, content: CheckpointContent
 }
 
 async function writeFiles(dir: string, content: CheckpointContent): Promise<void> {
-  const { config, step, state, weight, moment, tokenizer, base } = content;
+  const { config, step, state, weight, optimizer = "adamw", optimizerState, tokenizer, base } = content;
   const files = CHECKPOINT_FILES;
   const digests: Record<string, string> = {};
   const texts: Record<string, string> = {
@@ -59,14 +63,16 @@ async function writeFiles(dir: string, content: CheckpointContent): Promise<void
     ...(base === undefined
       ? { [files.model]: trained.map((p) => tensor(storedName(config, p.name), p, weight(p))) }
       : { [ADAPTER_FILES.weights]: trained.map((p) => peftTensor(p, weight(p))) }),
-    [files.optimizer]: (["exp_avg", "exp_avg_sq"] as const).flatMap((m) =>
-      trained.map((p) => tensor(`${m}.${p.name}`, p, moment(m, p)))
-    ),
+    [files.optimizer]: stateTensors(config, optimizer).map((each) => {
+      const { name, dtype, shape } = each;
+      return { name, dtype, shape, data: optimizerState(each) };
+    }),
   };
   // Without the mark `format` Hugging Face's loader refuses a file.
   const metadata = { format: "pt", ...(base === undefined ? {} : { [BASE_DIGEST]: base.sha256 }) };
   for (const [name, list] of Object.entries(tensors)) {
-    digests[name] = await writeSafetensors(join(dir, name), list, metadata);
+    const own = name === files.optimizer ? { ...metadata, [OPTIMIZER_KEY]: optimizer } : metadata;
+    digests[name] = await writeSafetensors(join(dir, name), list, own);
   }
   const stateFile = { format_version: CHECKPOINT_FORMAT_VERSION, step, sha256: digests, state };
   await writeFileSynced(join(dir, files.state), toJson(stateFile));

@@ -13,6 +13,7 @@ export * from "./hugging_face_config.ts";
 export * from "./init.ts";
 export * from "./load.ts";
 export * from "./model_folder.ts";
+export * from "./optimizer_state.ts";
 export * from "./parameter_specs.ts";
 export * from "./parameters.ts";
 export * from "./safetensors.ts";

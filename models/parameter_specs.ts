@@ -38,8 +38,12 @@ export function parameterSpecs(c: ModelConfig): ParameterSpec[] {
     if (name.endsWith("mlp.c_proj.weight")) return [mlp, embd];
     return [one, embd];
   };
-  return parameters(c).map(({ name, decay, frozen }) => {
+  /** Query, key and value stand side by side in what c_attn makes. */
+  const matrices = (name: string) =>
+    /c_attn\.(weight|lora_B)$/.test(name) ? [c.n_head, c.n_kv_head, c.n_kv_head] : [1];
+  return parameters(c).map(({ name, shape, decay, frozen }) => {
     const [rows, cols] = sides(name);
-    return { name, rows, cols, decay, frozen };
+    const isHidden = name.startsWith("h.") && shape.length === 2;
+    return { name, rows, cols, decay, frozen, ...(isHidden ? { matrices: matrices(name) } : {}) };
   });
 }

@@ -10,9 +10,11 @@ import {
   type KernelTime,
   layoutParameters,
   Optimizer,
+  type OptimizerName,
   ParameterStore,
   type Plan,
   plan,
+  type Plane,
   type PlanTarget,
   Profiler,
   Program,
@@ -36,9 +38,13 @@ export interface TrainableOptions {
   max_seq_length: number;
   /** Micro-batches of a step. */
   accumulate_grad_batches: number;
+  /** @default "adamw" */
+  optimizer?: OptimizerName;
   beta1: number;
   beta2: number;
   epsilon: number;
+  /** Memory of the running sum of gradients: `muon` and `sgd`. */
+  momentum?: number;
   weight_decay: number;
   /** Largest global gradient norm; 0 does not clip. */
   grad_clip: number;
@@ -82,13 +88,14 @@ export class TrainableModel {
   /** Steps whose metrics were not read yet. */
   #unread: number[] = [];
 
-  /** Allocates weights, gradients, moments and activations, and compiles. Weights are zero until `load`. */
+  /** Allocates weights, gradients, the optimizer's state and activations, and compiles. Weights are zero until `load`. */
   constructor(gpu: Gpu, config: ModelConfig, options: TrainableOptions) {
     this.#gpu = gpu;
     this.config = config;
     this.options = options;
     this.#kernels = new KernelCache(gpu);
-    this.store = new ParameterStore(gpu, parameterSpecs(config), { training: true });
+    const { optimizer = "adamw" } = options;
+    this.store = new ParameterStore(gpu, parameterSpecs(config), { training: true, optimizer });
     this.#program = new Program(gpu, trainingPlan(config, options, gpu), this.store, this.#kernels);
     this.#optimizer = new Optimizer(gpu, this.store, this.#kernels, { ...options, ring: METRICS_RING });
     this.#metrics = new RingReader(gpu, [this.#program.outputBuffer("losses"), this.#optimizer.norms]);
@@ -104,14 +111,9 @@ export class TrainableModel {
     return this.#program.plan;
   }
 
-  /** Writes all weights; moments too where they are given. */
-  load(weights: Weights, moments?: { exp_avg: Weights; exp_avg_sq: Weights }): void {
-    for (const { name, frozen } of parameters(this.config)) {
-      this.store.write(name, weights.get(name)!.data);
-      if (moments === undefined || frozen) continue;
-      this.store.write(name, moments.exp_avg.get(name)!.data, "exp_avg");
-      this.store.write(name, moments.exp_avg_sq.get(name)!.data, "exp_avg_sq");
-    }
+  /** Writes all weights. */
+  load(weights: Weights): void {
+    for (const { name } of parameters(this.config)) this.store.write(name, weights.get(name)!.data);
     this.store.syncMirrors();
   }
 
@@ -230,7 +232,7 @@ export class TrainableModel {
   }
 
   /** All weights (or what there is of another plane), as they are after the steps submitted so far. Waits for the device. */
-  async weights(plane: "value" | "gradient" | "exp_avg" | "exp_avg_sq" = "value"): Promise<Weights> {
+  async weights(plane: Plane = "value"): Promise<Weights> {
     const weights: Weights = new Map();
     for (const { name, shape, frozen } of parameters(this.config)) {
       if (frozen && plane !== "value") continue;
@@ -258,7 +260,7 @@ export function trainingPlan(config: ModelConfig, options: TrainableOptions, tar
     micro_batches: options.accumulate_grad_batches,
     ring: METRICS_RING,
   });
-  return plan(graph, target, layoutParameters(parameterSpecs(config), target));
+  return plan(graph, target, layoutParameters(parameterSpecs(config), target, options.optimizer));
 }
 
 /** The program of an evaluation over weights in `store`. */

@@ -8,8 +8,10 @@ import type { Tokenizer } from "../data/mod.ts";
 import {
   type AdapterBase,
   discardCheckpointsAfter,
+  DTYPE_BYTES,
   parameters,
   pruneCheckpoints,
+  stateTensors,
   type TrainableModel,
   writeCheckpoint,
 } from "../models/mod.ts";
@@ -57,7 +59,7 @@ export class CheckpointKeeper {
     const { model, tokenizer, base, recorder, keep, warn } = this.#options;
     await recorder.flush?.();
     try {
-      const { config } = model;
+      const { config, options: { optimizer = "adamw" } } = model;
       const ahead = new ReadAhead(readings(model));
       const data = (key: string) =>
         async function* () {
@@ -67,7 +69,8 @@ export class CheckpointKeeper {
         step,
         config,
         weight: ({ name }) => data(`value.${name}`),
-        moment: (moment, { name }) => data(`${moment}.${name}`),
+        optimizer,
+        optimizerState: ({ name }) => data(name),
         base,
         tokenizer: tokenizer.toJSON(),
         state,
@@ -89,13 +92,19 @@ export class CheckpointKeeper {
 }
 
 /** All tensors of a checkpoint in the order in which they are written. */
-function readings({ store, config }: TrainableModel): Reading[] {
+function readings({ store, config, options }: TrainableModel): Reading[] {
+  const size = (shape: number[]) => shape.reduce((product, n) => product * n, 1);
   const trained = parameters(config).filter(({ frozen }) => !frozen);
-  return (["value", "exp_avg", "exp_avg_sq"] as const).flatMap((plane) =>
-    trained.map(({ name, shape }) => ({
-      key: `${plane}.${name}`,
-      bytes: 4 * shape.reduce((size, n) => size * n, 1),
-      read: () => store.read(name, plane),
-    }))
-  );
+  return [
+    ...trained.map(({ name, shape }) => ({
+      key: `value.${name}`,
+      bytes: 4 * size(shape),
+      read: () => store.read(name),
+    })),
+    ...stateTensors(config, options.optimizer ?? "adamw").map(({ name, plane, parameter, dtype, shape }) => ({
+      key: name,
+      bytes: DTYPE_BYTES[dtype] * size(shape),
+      read: () => store.readPlane(parameter, plane),
+    })),
+  ];
 }

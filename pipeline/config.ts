@@ -3,6 +3,7 @@
  * meaning and default here; `run_config.ts` reads the files. The section `model` is in `models/`, `data` in `data/`.
  */
 import { z } from "zod";
+import { defaultMomentum, OPTIMIZERS } from "../gpu/mod.ts";
 import { LORA_TARGETS } from "../models/mod.ts";
 import { SCHEDULES } from "./schedule.ts";
 
@@ -31,18 +32,27 @@ export const trainingSectionSchema = z.strictObject({
     .describe(
       "fine-tuning: train adapters of low rank (rank, alpha, targets) and leave the model's weights as they are",
     ),
-  optimizer: z.enum(["adamw"]).describe("AdamW: Adam with decoupled weight decay").default("adamw"),
+  optimizer: z.enum(OPTIMIZERS).describe(
+    "how weights move by their gradients; docs/optimizers.md compares them",
+  )
+    .default("adamw"),
   learning_rate: z.number().positive().describe("highest learning rate, reached after the warmup").default(
     1e-3,
   ),
   min_learning_rate: z.number().min(0).optional()
     .describe("learning rate at the end; a tenth of learning_rate when left out"),
-  beta1: fraction("AdamW: memory of the gradient's mean").default(0.9),
-  beta2: fraction("AdamW: memory of the squared gradient's mean").default(0.95),
-  epsilon: z.number().positive().describe("AdamW: added to the denominator").default(1e-8),
-  weight_decay: z.number().min(0).describe("AdamW: decay of matrices (not of biases and LayerNorm)").default(
-    0.1,
-  ),
+  beta1: fraction(
+    "adamw, adamw_8bit, muon: memory of the gradient's mean; lion: of the mean that it moves by",
+  )
+    .default(0.9),
+  beta2: fraction(
+    "adamw, adamw_8bit, muon: memory of the squared gradient's mean; lion: of the mean that it keeps",
+  )
+    .default(0.95),
+  epsilon: z.number().positive().describe("adamw, adamw_8bit, muon: added to the denominator").default(1e-8),
+  momentum: fraction("muon, sgd: memory of the sum of gradients; 0.95 for muon and 0.9 for sgd when left out")
+    .optional(),
+  weight_decay: z.number().min(0).describe("decay of matrices (not of biases and LayerNorm)").default(0.1),
   grad_clip: z.number().min(0).describe("largest norm of the gradient over all parameters; 0: no clipping")
     .default(1),
   lr_schedule: z.enum(SCHEDULES).describe("how the learning rate falls after the warmup").default("cosine"),
@@ -74,10 +84,13 @@ export const trainingSectionSchema = z.strictObject({
 
 /** The section `training` with nothing open. */
 export type TrainingConfig =
-  & Omit<z.output<typeof trainingSectionSchema>, "max_seq_length" | "min_learning_rate" | "decay_steps">
-  & { max_seq_length: number; min_learning_rate: number; decay_steps: number };
+  & Omit<
+    z.output<typeof trainingSectionSchema>,
+    "max_seq_length" | "min_learning_rate" | "momentum" | "decay_steps"
+  >
+  & { max_seq_length: number; min_learning_rate: number; momentum: number; decay_steps: number };
 
-/** Fills in what depends on other fields: the sequence's length, the lowest learning rate, the length of the fall. */
+/** Fills in what depends on other fields: the sequence's length, the lowest learning rate, momentum, the length of the fall. */
 export function trainingConfig(
   section: z.output<typeof trainingSectionSchema>,
   n_positions: number,
@@ -86,6 +99,7 @@ export function trainingConfig(
     ...section,
     max_seq_length: section.max_seq_length ?? n_positions,
     min_learning_rate: section.min_learning_rate ?? section.learning_rate / 10,
+    momentum: section.momentum ?? defaultMomentum(section.optimizer),
     decay_steps: section.decay_steps ?? Math.round(section.max_steps / 5),
   };
 }

@@ -4,7 +4,16 @@
  */
 
 import { humanBytes, UserError } from "../common/mod.ts";
-import { type Gpu, layoutParameters, type Plan, plan, type PlanTarget } from "../gpu/mod.ts";
+import {
+  type Gpu,
+  layoutParameters,
+  orthogonalWork,
+  type Plan,
+  plan,
+  planeBytes,
+  type PlanTarget,
+  statePlanes,
+} from "../gpu/mod.ts";
 import {
   evaluationGraph,
   generationPlans,
@@ -21,8 +30,10 @@ import { BYTES_AHEAD } from "./read_ahead.ts";
 export interface TrainingMemory {
   weights: number;
   gradients: number;
-  /** AdamW's two moments. */
+  /** What the optimizer keeps from step to step, such as AdamW's two moments. */
   moments: number;
+  /** What the optimizer takes beside within a step, such as Muon's matrices. */
+  optimizer_work: number;
   /** Copies of the weights as textures, on adapters that read those faster. */
   weight_copies: number;
   /** What a step keeps between forward and backward pass. */
@@ -53,14 +64,15 @@ export function trainingMemory(
   target: PlanTarget,
   step: Plan = trainingPlan(model, training, target),
 ): TrainingMemory {
-  const layout = layoutParameters(parameterSpecs(model), target);
+  const layout = layoutParameters(parameterSpecs(model), target, training.optimizer);
   const { batch_size: B, max_seq_length: T } = training;
   const { one, chunk } = generationPlans(model, target);
   const evaluation = plan(evaluationGraph(model, { B, T, ring: 256 }), target, layout);
   const parts = {
     weights: layout.planeBytes,
     gradients: layout.trainedBytes,
-    moments: 2 * layout.trainedBytes,
+    moments: layout.stateBytes,
+    optimizer_work: orthogonalWork(layout, target).bytes,
     weight_copies: layout.mirrorBytes,
     activations: step.memory.activations,
     inputs: step.memory.inputs,
@@ -68,7 +80,7 @@ export function trainingMemory(
     evaluation: programBytes(evaluation),
     kv_cache: one.memory.states,
     samples: programBytes(one) - one.memory.states + programBytes(chunk) - chunk.memory.states,
-    read_back: Math.min(BYTES_AHEAD, 3 * layout.trainedBytes),
+    read_back: Math.min(BYTES_AHEAD, layout.trainedBytes + layout.stateBytes),
   };
   return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) };
 }
@@ -78,12 +90,14 @@ function programBytes({ memory }: Plan): number {
 }
 
 /**
- * Bytes that a training takes at the very least: a number for each parameter, AdamW's three more for each that is trained, and the input of each layer
- * for each token. Known at once, where planning something absurd would itself take for ever.
+ * Bytes that a training takes at the very least: a number for each parameter, for each that is trained its gradient and what
+ * any optimizer keeps of it, and the input of each layer for each token. Known at once, where planning something absurd
+ * would itself take for ever.
  */
 export function leastMemory(model: ModelConfig, training: TrainingConfig): number {
   const tokens = training.batch_size * training.max_seq_length;
-  return 4 * parameterCount(model) + 12 * trainedParameterCount(model) +
+  const state = statePlanes(training.optimizer, true).reduce((sum, plane) => sum + planeBytes(plane, 4), 0);
+  return 4 * parameterCount(model) + (4 + state) * trainedParameterCount(model) +
     4 * tokens * model.n_embd * model.n_layer;
 }
 

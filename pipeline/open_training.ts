@@ -16,6 +16,7 @@ import {
   type ModelConfig,
   parameterCount,
   parameters,
+  stateTensors,
   TrainableModel,
   trainedParameterCount,
   trainingPlan,
@@ -150,9 +151,10 @@ export class OpenTraining {
         continue;
       }
       model.store.write(name, checkpoint.weight(name));
-      if (frozen) continue;
-      for (const moment of ["exp_avg", "exp_avg_sq"] as const) {
-        model.store.write(name, checkpoint.moment(moment, name), moment);
+    }
+    if (checkpoint !== undefined) {
+      for (const tensor of stateTensors(preview.model, training.optimizer)) {
+        model.store.write(tensor.parameter, checkpoint.optimizerState(tensor), tensor.plane);
       }
     }
     model.store.syncMirrors();
@@ -244,7 +246,7 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
       kernelChoices: { adapter, operands: gpu.operands, profile: gpu.profile },
       adapterInfo: { vendor, architecture, driver: driverVersion(adapter), features },
       memory,
-      flops_per_step: flopsPerStep(model, training, step),
+      flops_per_step: flopsPerStep(model, training, step, gpu),
       step: checkpoint?.step ?? 0,
       warnings: [...found.warnings, ...initial?.warnings ?? [], ...opened.warnings],
     };
@@ -309,6 +311,13 @@ function stateOf(
       file,
       hint: "restore the run's config.yaml",
     });
+  }
+  if (checkpoint.optimizer !== training.optimizer) {
+    throw new UserError(
+      `the checkpoint holds the state of ${checkpoint.optimizer}, the run's configuration says ` +
+        `training.optimizer: ${training.optimizer}`,
+      { file, hint: "restore the run's config.yaml, or begin a new run from its weights with --init-from" },
+    );
   }
   if (training.max_steps < checkpoint.step) {
     throw new UserError(

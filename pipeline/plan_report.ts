@@ -1,6 +1,6 @@
 /** What a training would take, known before anything is allocated: memory by purpose, the largest tensors, work a step. */
 
-import { type Gpu, layoutParameters, type Plan } from "../gpu/mod.ts";
+import { type Gpu, layoutParameters, orthogonalWork, type Plan, type PlanTarget } from "../gpu/mod.ts";
 import {
   type ModelConfig,
   parameterCount,
@@ -15,13 +15,13 @@ import { availableMemory, checkMemory, leastMemory, type TrainingMemory, trainin
 /** Tensors that are listed. */
 const LARGEST = 10;
 
-/** Floating-point operations of AdamW, and of the gradient's norm, for one parameter. */
+/** Floating-point operations of AdamW, and of the gradient's norm, for one parameter; the other optimizers take no more but for Muon's products. */
 const OPTIMIZER_FLOPS = 18;
 
 /** One of the largest things in memory. */
 export interface LargeTensor {
   name: string;
-  /** `weight` is one of a parameter's four planes; `activation` a block that tensors of different lifetimes share. */
+  /** `weight` is a parameter's plane of weights, or of gradients; `activation` a block that tensors of different lifetimes share. */
   kind: "weight" | "activation";
   bytes: number;
 }
@@ -69,10 +69,10 @@ export function planReport(model: ModelConfig, training: TrainingConfig, gpu: Gp
     max_seq_length,
     accumulate_grad_batches,
     tokens_per_step: batch_size * max_seq_length * accumulate_grad_batches,
-    flops_per_step: flopsPerStep(model, training, plan),
+    flops_per_step: flopsPerStep(model, training, plan, gpu),
     dispatches: plan.dispatches.length,
     memory,
-    largest_tensors: largest(model, plan, gpu),
+    largest_tensors: largest(model, training, plan, gpu),
     max_buffer_bytes: gpu.maxBufferBytes,
     max_storage_binding_bytes: gpu.maxBindingBytes,
     available_bytes: available ?? null,
@@ -84,13 +84,27 @@ export function planReport(model: ModelConfig, training: TrainingConfig, gpu: Gp
  * Floating-point operations of an optimizer step: of all its kernels, each counted as its room says.
  *
  * @param plan of one of the step's micro-batches
+ * @param target the adapter that it is planned for
  */
-export function flopsPerStep(model: ModelConfig, training: TrainingConfig, plan: Plan): number {
-  return plan.flops * training.accumulate_grad_batches + OPTIMIZER_FLOPS * trainedParameterCount(model);
+export function flopsPerStep(
+  model: ModelConfig,
+  training: TrainingConfig,
+  plan: Plan,
+  target: PlanTarget,
+): number {
+  const layout = layoutParameters(parameterSpecs(model), target, training.optimizer);
+  const { flops } = orthogonalWork(layout, target);
+  return plan.flops * training.accumulate_grad_batches + OPTIMIZER_FLOPS * trainedParameterCount(model) +
+    flops;
 }
 
-function largest(model: ModelConfig, { blocks }: Plan, gpu: Gpu): LargeTensor[] {
-  const { slots } = layoutParameters(parameterSpecs(model), gpu);
+function largest(
+  model: ModelConfig,
+  { optimizer }: TrainingConfig,
+  { blocks }: Plan,
+  gpu: Gpu,
+): LargeTensor[] {
+  const { slots } = layoutParameters(parameterSpecs(model), gpu, optimizer);
   const weights = parameters(model).map(({ name }): LargeTensor => {
     const { rows, pitch } = slots.get(name)!.storage;
     return { name, kind: "weight", bytes: rows * pitch * 16 };

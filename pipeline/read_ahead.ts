@@ -4,6 +4,8 @@
  * they are wanted, as far as memory goes.
  */
 
+import type { Elements } from "../gpu/mod.ts";
+
 /** Bytes that may have been read and not yet taken, beside one tensor. */
 export const BYTES_AHEAD = 64 << 20;
 
@@ -11,13 +13,13 @@ export const BYTES_AHEAD = 64 << 20;
 export interface Reading {
   key: string;
   bytes: number;
-  read: () => Promise<Float32Array>;
+  read: () => Promise<Elements>;
 }
 
 /** Takes tensors in order and reads ahead of the taker. */
 export class ReadAhead {
   readonly #readings: Reading[];
-  readonly #begun: Promise<Float32Array>[] = [];
+  readonly #begun: Promise<Elements>[] = [];
   #taken = 0;
   #bytes = 0;
 
@@ -26,7 +28,7 @@ export class ReadAhead {
   }
 
   /** The next tensor. Throws if another one was next. */
-  async take(key: string): Promise<Float32Array> {
+  async take(key: string): Promise<Elements> {
     const i = this.#taken++;
     const reading = this.#readings[i];
     if (reading?.key !== key) throw new Error(`read ${key} out of order: ${reading?.key} was next`);

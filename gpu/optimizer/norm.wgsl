@@ -1,4 +1,4 @@
-// Squared norm of a range of gradients, first stage: each workgroup takes a run of SEGMENT vec4s, its invocations every
+// Squared norm of a range of numbers, first stage: each workgroup takes a run of SEGMENT vec4s, its invocations every
 // 64th of them in order, so that neighbours read neighbours.
 // gradient: [COUNT] of vec4f   partial: [all invocations of all ranges]
 

@@ -1,69 +1,20 @@
-/** The optimizer against float64: AdamW, decay, clipping, cut ranges, steps that are skipped, texture copies. */
+/** AdamW against float64, and what all optimizers have in common: decay, cut ranges, steps that are skipped, texture copies. */
 
 import assert from "assert";
-import { axis, type Gpu, Graph, linear, Optimizer, ParameterStore, rowsOf } from "../../gpu/mod.ts";
-import { readBuffer } from "../../gpu/readback.ts";
+import { axis, Graph, linear, Optimizer, OPTIMIZERS, rowsOf } from "../../gpu/mod.ts";
 import { linear as linear64 } from "./float64.ts";
 import { Adamw, type AdamwSettings } from "./float64_gpt.ts";
+import {
+  DECAYS,
+  openOptimizer as open,
+  random,
+  SETTINGS,
+  SIZES,
+  SMALL_BINDING,
+  SPECS,
+  zeros,
+} from "./optimizer_support.ts";
 import { assertClose, kernelsOf, largest, openGraph, randomMatrix, withGpu } from "./support.ts";
-
-/** Three matrices that decay, one of them with padded heads, and two vectors that do not. */
-const SPECS = [
-  { name: "w", rows: axis(11), cols: axis(7), decay: true },
-  { name: "b", rows: rowsOf(1), cols: axis(7), decay: false },
-  { name: "heads", rows: axis(5, { groups: 3 }), cols: axis(9), decay: true },
-  { name: "v", rows: axis(20), cols: axis(8), decay: true },
-  { name: "gain", rows: rowsOf(1), cols: axis(61), decay: false },
-];
-const SIZES = new Map(SPECS.map((s) => [s.name, s.rows.groups * s.rows.size * s.cols.size]));
-const DECAYS = new Map(SPECS.map((s) => [s.name, s.decay]));
-const RING = 4;
-const SETTINGS: AdamwSettings = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.1, grad_clip: 0 };
-
-function random(stream: number, scale = 1): Record<string, Float32Array<ArrayBuffer>> {
-  return Object.fromEntries(
-    [...SIZES].map(([name, n], i) => [name, randomMatrix(1, n, 10 * stream + i, scale)]),
-  );
-}
-
-/** A store and its optimizer on a device. */
-function open(gpu: Gpu, settings: AdamwSettings, values: Record<string, Float32Array>) {
-  const store = new ParameterStore(gpu, SPECS, { training: true });
-  for (const [name, data] of Object.entries(values)) store.write(name, data);
-  store.syncMirrors();
-  const optimizer = new Optimizer(gpu, store, kernelsOf(gpu), { ...settings, ring: RING });
-  let t = 0;
-  return {
-    store,
-    optimizer,
-    /** One update; returns the reported norm. */
-    async step(learning_rate: number, gradients: Record<string, Float32Array>): Promise<number> {
-      for (const [name, data] of Object.entries(gradients)) store.write(name, data, "gradient");
-      t++;
-      optimizer.setStep({
-        learning_rate,
-        slot: t % RING,
-        correction1: 1 - settings.beta1 ** t,
-        correction2: 1 - settings.beta2 ** t,
-      });
-      const encoder = gpu.device.createCommandEncoder();
-      optimizer.encode(encoder);
-      gpu.device.queue.submit([encoder.finish()]);
-      return new Float32Array(await readBuffer(gpu, optimizer.norms, 0, 4 * RING))[t % RING]!;
-    },
-    async read(): Promise<Record<string, Float32Array>> {
-      const all: Record<string, Float32Array> = {};
-      for (const plane of ["value", "exp_avg", "exp_avg_sq"] as const) {
-        for (const { name } of SPECS) all[`${name} ${plane}`] = await store.read(name, plane);
-      }
-      return all;
-    },
-    close() {
-      optimizer.destroy();
-      store.destroy();
-    },
-  };
-}
 
 const CASES: [string, AdamwSettings, number][] = [
   ["plain", SETTINGS, 1],
@@ -79,8 +30,7 @@ const CASES: [string, AdamwSettings, number][] = [
 
 for (const [name, settings, scale] of CASES) {
   Deno.test(`AdamW over five steps: ${name}`, async () => {
-    // The whole store in one range, and cut into three ranges that parameters lie across.
-    for (const options of [{}, { operands: "buffer", maxBindingBytes: 768 }] as const) {
+    for (const options of [{}, { operands: "buffer", maxBindingBytes: SMALL_BINDING }] as const) {
       await withGpu(options, async (gpu) => {
         const values = random(1);
         const opened = open(gpu, settings, values);
@@ -107,54 +57,49 @@ for (const [name, settings, scale] of CASES) {
   });
 }
 
-Deno.test("decay shrinks weights that decay and no others", async () => {
-  await withGpu({}, async (gpu) => {
-    const values = random(1);
-    const opened = open(gpu, { ...SETTINGS, weight_decay: 0.5 }, values);
-    const zeros = Object.fromEntries([...SIZES].map(([name, n]) => [name, new Float32Array(n)]));
-    assert.equal(await opened.step(0.1, zeros), 0);
-    const actual = await opened.read();
-    opened.close();
-    for (const { name, decay } of SPECS) {
-      if (decay) assertClose(name, actual[`${name} value`]!, values[name]!.map((v) => 0.95 * v), 2);
-      else assert.deepEqual(actual[`${name} value`], values[name]);
-    }
-  });
-});
-
-Deno.test("a step whose gradients are not finite changes nothing, and the next one goes on", async () => {
-  for (
-    const [what, wrong] of [["NaN", NaN], ["Infinity", Infinity], ["-Infinity", -Infinity], [
-      "1e30",
-      1e30,
-    ]] as const
-  ) {
+for (const optimizer of OPTIMIZERS) {
+  Deno.test(`${optimizer}: decay shrinks weights that decay and no others`, async () => {
     await withGpu({}, async (gpu) => {
-      const opened = open(gpu, { ...SETTINGS, grad_clip: 1 }, random(1));
-      await opened.step(0.01, random(2));
-      const before = await opened.read();
-      const gradients = random(3);
-      gradients.gain![60] = wrong;
-      const norm = await opened.step(0.01, gradients);
-      assert(!Number.isFinite(norm), `${what}: norm ${norm}`);
-      const after = await opened.read();
-      for (const [name, data] of Object.entries(after)) {
-        assert.deepEqual(
-          new Uint32Array(data.buffer),
-          new Uint32Array(before[name]!.buffer),
-          `${what}: ${name}`,
-        );
-      }
-      assert(Number.isFinite(await opened.step(0.01, random(4))));
-      const later = await opened.read();
-      for (const [name, data] of Object.entries(later)) {
-        assert.notDeepEqual(data, before[name], `${what}: ${name}`);
-        assert(data.every(Number.isFinite), `${what}: ${name}`);
-      }
+      const values = random(1);
+      const opened = open(gpu, { ...SETTINGS, optimizer, weight_decay: 0.5 }, values);
+      assert.equal(await opened.step(0.1, zeros()), 0);
+      const actual = await opened.read();
       opened.close();
+      for (const { name, decay } of SPECS) {
+        const value = actual[`${name} value`]!;
+        if (decay) assertClose(name, value, values[name]!.map((v) => 0.95 * v), 2);
+        else assert.deepEqual(value, values[name]);
+      }
     });
-  }
-});
+  });
+
+  Deno.test(`${optimizer}: a step whose gradients are not finite changes nothing, and the next one goes on`, async () => {
+    await withGpu({}, async (gpu) => {
+      const bits = ({ buffer, byteOffset, byteLength }: Float32Array | Uint8Array) =>
+        new Uint8Array(buffer, byteOffset, byteLength);
+      for (const wrong of [NaN, Infinity, -Infinity, 1e30]) {
+        const opened = open(gpu, { ...SETTINGS, optimizer, grad_clip: 1 }, random(1));
+        await opened.step(0.01, random(2));
+        const before = await opened.read();
+        const gradients = random(3);
+        gradients.gain![60] = wrong;
+        const norm = await opened.step(0.01, gradients);
+        assert(!Number.isFinite(norm), `${wrong}: norm ${norm}`);
+        const after = await opened.read();
+        for (const [name, data] of Object.entries(after)) {
+          assert.deepEqual(bits(data), bits(before[name]!), `${wrong}: ${name}`);
+        }
+        assert(Number.isFinite(await opened.step(0.01, random(4))));
+        const later = await opened.read();
+        for (const [name, data] of Object.entries(later)) {
+          assert.notDeepEqual(data, before[name], `${wrong}: ${name}`);
+          assert(data.every(Number.isFinite), `${wrong}: ${name}`);
+        }
+        opened.close();
+      }
+    });
+  });
+}
 
 Deno.test("programs see the updated weights, through texture copies too", async () => {
   const [M, K, N] = [3, 70, 9];

@@ -7,6 +7,7 @@ import {
   KernelCache,
   type KernelTime,
   openGpu,
+  OPTIMIZERS,
   ParameterStore,
   plan,
   Program,
@@ -200,10 +201,14 @@ for (const { name, options } of OPERANDS) {
     await withGpu(options, (gpu) => {
       const specs = parameterSpecs(DROPOUT);
       const seen = watchDevice(gpu);
-      const store = new ParameterStore(gpu, specs, { training: true });
-      const { planeBytes, mirrorBytes } = store.layout;
       const total = () => [...seen.bytes.buffers.values()].reduce((sum, n) => sum + n, seen.bytes.textures);
-      assert.equal(total(), 4 * planeBytes + mirrorBytes);
+      for (const optimizer of OPTIMIZERS.toReversed()) {
+        const other = total();
+        const { layout } = new ParameterStore(gpu, specs, { training: true, optimizer });
+        assert.equal(total() - other, 2 * layout.planeBytes + layout.stateBytes + layout.mirrorBytes);
+      }
+      const store = new ParameterStore(gpu, specs, { training: true });
+      assert.equal(store.layout.stateBytes, 2 * store.layout.planeBytes); // AdamW's
 
       const graph = trainingGraph(DROPOUT, { B: 3, T: 11, micro_batches: 1, ring: 6 });
       const made = plan(graph, gpu, store.layout);

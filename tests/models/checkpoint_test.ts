@@ -11,9 +11,9 @@ import {
   loadModel,
   modelConfig,
   openSafetensors,
-  parameters,
   pruneCheckpoints,
   readCheckpoint,
+  stateTensors,
   type Weights,
   writeCheckpoint,
   writeSafetensors,
@@ -29,8 +29,8 @@ const write = (runDir: string, step: number, from: Weights = weights) =>
     step,
     config,
     weight: ({ name }) => from.get(name)!.data,
-    moment: (moment, { name }) => () => {
-      const { data } = moments[moment].get(name)!;
+    optimizerState: ({ plane, parameter }) => () => {
+      const { data } = moments[plane as keyof typeof moments].get(parameter)!;
       return [data.subarray(0, 2), data.subarray(2)]; // in pieces, as from a device
     },
     tokenizer,
@@ -66,9 +66,10 @@ Deno.test("a checkpoint comes back bit for bit", () =>
     assert.deepEqual(checkpoint.state, { loss_scale: 1, best: { step: 500, val_loss: 1.25 } });
     assert.equal(checkpoint.step, 500);
     assert.deepEqual(checkpoint.weights(), weights);
-    for (const { name } of parameters(config)) {
-      assert.deepEqual(checkpoint.moment("exp_avg", name), moments.exp_avg.get(name)!.data);
-      assert.deepEqual(checkpoint.moment("exp_avg_sq", name), moments.exp_avg_sq.get(name)!.data);
+    assert.equal(checkpoint.optimizer, "adamw");
+    for (const tensor of stateTensors(config, "adamw")) {
+      const { data } = moments[tensor.plane as keyof typeof moments].get(tensor.parameter)!;
+      assert.deepEqual(checkpoint.optimizerState(tensor), data);
     }
   }));
 
@@ -176,7 +177,7 @@ Deno.test("a write that fails leaves the checkpoints before it whole and nothing
       step: 1,
       config,
       weight: ({ name }) => weights.get(name)!.data,
-      moment: () => () => {
+      optimizerState: () => () => {
         throw full; // as the disk does when it is full
       },
       tokenizer,
@@ -287,7 +288,7 @@ Deno.test("a writer killed at any moment leaves a newest checkpoint that is whol
       const data = ({ name }) => weights.get(name).data;
       for (let step = 1;; step++) {
         await writeCheckpoint(${JSON.stringify(run)}, {
-          step, config, weight: data, moment: (_, p) => data(p), tokenizer: {}, state: { step },
+          step, config, weight: data, optimizerState: (t) => data({ name: t.parameter }), tokenizer: {}, state: { step },
         });
         if (step === 1) console.log("ready");
       }`;

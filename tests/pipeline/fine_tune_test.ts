@@ -150,31 +150,33 @@ Deno.test("a configuration of another model is refused, with both places; dropou
 
 const LORA = { rank: 3, alpha: 6, targets: ["c_attn" as const, "mlp.c_fc" as const] };
 
-Deno.test("adapters: a run learns with them, keeps only them, and goes on bit for bit", () =>
-  withBase(async (dir, base) => {
-    const settings = { init_from: base, lora: LORA, max_steps: 6, learning_rate: 1e-2 };
-    const whole = await trainIn(dir, settings);
-    const lines = measured(whole.dir);
-    assert.ok(Number(lines[5]!.train_loss) < Number(lines[0]!.train_loss));
-    assert.deepEqual(await filesIn(join(whole.dir, "checkpoints", "step_00000006")), [
-      "adapter_config.json",
-      "adapter_model.safetensors",
-      "chatgot_tokenizer.json",
-      "config.json",
-      "optimizer.safetensors",
-      "state.json",
-    ]);
-    const stop = new AbortController();
-    const begun = await trainIn(dir, settings, {
-      signal: stop.signal,
-      onProgress: ({ step }) => step >= 3 && stop.abort(),
-    });
-    assert.equal(begun.status, "interrupted");
-    const run = await trainIn(dir, {}, { resume: begun.dir });
-    assert.deepEqual([run.status, run.steps], ["completed", 6]);
-    assert.deepEqual(run.model.weights, whole.model.weights);
-    assert.deepEqual(measured(run.dir), measured(whole.dir));
-  }));
+for (const [optimizer, learning_rate] of [["adamw", 1e-2], ["adamw_8bit", 1e-2], ["muon", 2e-1]] as const) {
+  Deno.test(`adapters: a run learns with them, keeps only them, and goes on bit for bit: ${optimizer}`, () =>
+    withBase(async (dir, base) => {
+      const settings = { init_from: base, lora: LORA, max_steps: 6, learning_rate, optimizer };
+      const whole = await trainIn(dir, settings);
+      const lines = measured(whole.dir);
+      assert.ok(Number(lines[5]!.train_loss) < Number(lines[0]!.train_loss));
+      assert.deepEqual(await filesIn(join(whole.dir, "checkpoints", "step_00000006")), [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "chatgot_tokenizer.json",
+        "config.json",
+        "optimizer.safetensors",
+        "state.json",
+      ]);
+      const stop = new AbortController();
+      const begun = await trainIn(dir, settings, {
+        signal: stop.signal,
+        onProgress: ({ step }) => step >= 3 && stop.abort(),
+      });
+      assert.equal(begun.status, "interrupted");
+      const run = await trainIn(dir, {}, { resume: begun.dir });
+      assert.deepEqual([run.status, run.steps], ["completed", 6]);
+      assert.deepEqual(run.model.weights, whole.model.weights);
+      assert.deepEqual(measured(run.dir), measured(whole.dir));
+    }));
+}
 
 Deno.test("adapters are saved in PEFT's form, merged by export --merge, and read again alone", () =>
   withBase(async (dir, base) => {

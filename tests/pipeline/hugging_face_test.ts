@@ -117,7 +117,7 @@ async function writeRun(dir: string, tokenizer: Tokenizer): Promise<void> {
     step: 40,
     config,
     weight: ({ name }) => weights.get(name)!.data,
-    moment: (_moment, { shape }) => new Float32Array(shape.reduce((a, b) => a * b, 1)),
+    optimizerState: ({ shape }) => new Float32Array(shape.reduce((a, b) => a * b, 1)),
     tokenizer: tokenizer.toJSON(),
     state: {
       evaluated: 40,

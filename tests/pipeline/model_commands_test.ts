@@ -37,7 +37,7 @@ function withRun(body: (dir: string, config: ModelConfig) => Promise<void>): Pro
       step: 7,
       config: model,
       weight: (parameter) => initialValues(parameter, model, 1),
-      moment: (_moment, parameter) => initialValues({ ...parameter, initializer: "zeros" }, model, 1),
+      optimizerState: ({ shape }) => new Float32Array(shape.reduce((a, b) => a * b, 1)),
       tokenizer: tokenizer.toJSON(),
       state: {},
     };

@@ -1,0 +1,36 @@
+/** Sums of squares on the device, in a fixed order: the first of two stages (see `norm.wgsl`). */
+
+import type { KernelCache, ReadyDispatch } from "../kernel.ts";
+import normWgsl from "./norm.wgsl" with { type: "text" };
+
+/** Invocations that share a sum of squares: each leaves one number. */
+export const NORM_LANES = 4096;
+
+/** The kernel that squares `count` vec4s of a buffer; its sums stand in `partial` from `first` on. */
+export function prepareSquares(
+  kernels: KernelCache,
+  { label, buffer, count, partial, first }: {
+    label: string;
+    buffer: GPUBufferBinding;
+    count: number;
+    partial: GPUBuffer;
+    first: number;
+  },
+): ReadyDispatch {
+  return kernels.prepare({
+    label,
+    code: `@group(0) @binding(0) var<storage, read> gradient: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> partial: array<f32>;
+const COUNT: u32 = ${count}u;
+const SEGMENT: u32 = ${Math.ceil(count / (NORM_LANES / 64) / 64) * 64}u;
+const FIRST: u32 = ${first}u;
+${normWgsl}`,
+    bound: [
+      { kind: "read", resource: buffer },
+      { kind: "write", resource: { buffer: partial } },
+    ],
+    workgroups: [NORM_LANES / 64, 1, 1],
+    flops: 8 * count,
+    bytes: 16 * count,
+  });
+}
