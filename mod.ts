@@ -16,6 +16,7 @@ import {
   readRun,
   reserveRun,
   resumeRun,
+  runsCommand,
 } from "./experiments/mod.ts";
 import {
   pipelineCommands,
@@ -168,6 +169,7 @@ function commandTree(): Command {
     .helpOption("-h, --help", "print help for a command")
     .addCommand(prepareCommand());
   pipelineCommands(runs).forEach((command) => root.addCommand(command));
+  root.addCommand(runsCommand());
   root.addCommand(dashboardCommand());
   root.addCommand(experimentCommand(runs));
   throwUsageErrors(root);
