@@ -15,7 +15,7 @@ const data = await prepare("moby-dick", { tokenizer: "char" });
 using session = await openSession({
   model: { n_layer: 2, n_head: 2, n_embd: 64, n_positions: 32 },
   data,
-  training: { batch_size: 8, learning_rate: 3e-3, warmup_steps: 20, max_steps: 200 },
+  training: { batch_size: 8, learning_rate: 2e-3, warmup_steps: 20, max_steps: 200 },
 });
 console.log(`${session.preview.parameters} parameters on ${session.preview.kernelChoices.adapter}`);
 

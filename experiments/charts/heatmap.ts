@@ -182,9 +182,9 @@ function describe(
       if (Number.isFinite(row[j]!) && row[j]! > best.value) best = { value: row[j]!, i, j };
     }
   });
-  const size = `${values.length} by ${values[0]?.length ?? 0} cells, ${axes}, from ${short(low)} to ${
-    short(high)
-  }`;
+  const size = `${values.length} by ${
+    Math.max(0, ...values.map(({ length }) => length))
+  } cells, ${axes}, from ${short(low)} to ${short(high)}`;
   if (best.i < 0) return `Heatmap of ${size}.`;
   const name = (names: readonly string[], i: number) => names[i] ?? String(i);
   return `Heatmap of ${size}. Largest: ${short(best.value)} at row ${name(rows, best.i)}, column ${
