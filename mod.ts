@@ -167,6 +167,7 @@ function commandTree(): Command {
     .description("Train GPT-style models on WebGPU and let them write")
     .version(VERSION, "--version", "print the version")
     .helpOption("-h, --help", "print help for a command")
+    .enablePositionalOptions() // so that a command below a command gets the flags behind its name
     .addCommand(prepareCommand());
   pipelineCommands(runs).forEach((command) => root.addCommand(command));
   root.addCommand(runsCommand());

@@ -4,6 +4,7 @@ export * from "./digest.ts";
 export * from "./errors.ts";
 export * from "./files.ts";
 export * from "./format.ts";
+export * from "./git.ts";
 export * from "./interrupt.ts";
 export * from "./jsonl.ts";
 export * from "./progress.ts";

@@ -6,6 +6,7 @@ export * from "./checkpoint.ts";
 export * from "./checkpoint_list.ts";
 export * from "./checkpoint_write.ts";
 export * from "./config.ts";
+export * from "./flops.ts";
 export * from "./generator.ts";
 export type { BatchSize } from "./attention.ts";
 export * from "./gpt.ts";

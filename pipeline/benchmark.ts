@@ -10,6 +10,7 @@ import { type Gpu, type KernelTime, ParameterStore } from "../gpu/mod.ts";
 import {
   Generator,
   type ModelConfig,
+  modelFlopsPerToken,
   parameterSpecs,
   TrainableModel,
   writeInitialWeights,
@@ -24,6 +25,8 @@ export interface Speed {
   tokens_per_second_median: number;
   /** 10⁹ floating-point operations a second in the fastest group. */
   gflops: number;
+  /** Tokens a second of every group, in their order. */
+  repeats: number[];
   /** From the program's start to the end of the first step: opening, compiling, and the step itself. */
   first_step_seconds: number;
   /** Steps (or generated tokens) that were timed. */
@@ -35,6 +38,12 @@ const WARM_UP = 3;
 
 /** Seconds of one group of steps, which is timed as one since every read-back costs some 10 ms. */
 const GROUP_SECONDS = 0.5;
+
+/** How fast a training was. */
+export interface TrainingSpeed extends Speed {
+  /** Operations that the model's mathematics asks for, for each token. */
+  model_flops_per_token: number;
+}
 
 /** Seconds that a measurement takes when no number of steps is given. */
 const DEFAULT_SECONDS = 20;
@@ -58,7 +67,7 @@ export async function benchmarkTraining(
   dataset: Dataset,
   max_steps?: number,
   onProfile?: (times: KernelTime[]) => void,
-): Promise<Speed> {
+): Promise<TrainingSpeed> {
   const { batch_size, max_seq_length, accumulate_grad_batches: count, seed } = training;
   dataset.checkContext(max_seq_length);
   const model = new TrainableModel(gpu, config, training);
@@ -92,7 +101,13 @@ export async function benchmarkTraining(
       const batch = dataset.batch("train", { seed, step: 0, batch_size, max_seq_length });
       onProfile(await model.profile(step + 1, Array.from({ length: count }, () => batch)));
     }
-    return { ...rates(times, tokens, model.plan.flops * count), first_step_seconds, steps };
+    const model_flops_per_token = modelFlopsPerToken(config, model.plan, batch_size * max_seq_length);
+    return {
+      ...rates(times, tokens, model.plan.flops * count),
+      first_step_seconds,
+      steps,
+      model_flops_per_token,
+    };
   } finally {
     model.destroy();
   }
@@ -151,5 +166,6 @@ function rates(times: number[], tokens: number, flops: number) {
     tokens_per_second_best: tokens / best,
     tokens_per_second_median: tokens / sorted[sorted.length >> 1]!,
     gflops: flops / best / 1e9,
+    repeats: times.map((seconds) => tokens / seconds),
   };
 }

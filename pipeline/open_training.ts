@@ -14,6 +14,7 @@ import {
   latestCheckpoint,
   METRICS_RING,
   type ModelConfig,
+  modelFlopsPerToken,
   parameterCount,
   parameters,
   stateTensors,
@@ -24,6 +25,7 @@ import {
 import { adapterBase, type InitialModel, openInitialModel } from "./initial_model.ts";
 import { checkMemory, leastMemory, type TrainingMemory, trainingMemory } from "./memory.ts";
 import { flopsPerStep } from "./plan_report.ts";
+import { knownPeak } from "./peak.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RunConfig } from "./run_config.ts";
 import { modelOf } from "./settled_model.ts";
@@ -68,6 +70,10 @@ export interface TrainingPreview {
   memory: TrainingMemory;
   /** Floating-point operations of an optimizer step. */
   flops_per_step: number;
+  /** Those that the model's mathematics asks for, for each token: see `models/flops.ts`. */
+  model_flops_per_token: number;
+  /** The adapter's peak in 10⁹ operations a second, undefined where it was not measured yet: see `peak.ts`. */
+  peak_gflops: number | undefined;
   /** Steps done by the run that goes on, 0 for a new one. */
   step: number;
   /** What the user should know: broken checkpoints, another adapter than the run's. */
@@ -101,7 +107,8 @@ export class OpenTraining {
    */
   async start(hooks: TrainerHooks): Promise<Trainer> {
     const { recorder } = hooks;
-    const { gpu, dataset, job: { config }, checkpoint, preview: { step } } = this;
+    const { gpu, dataset, job: { config }, checkpoint } = this;
+    const { step, model_flops_per_token, peak_gflops } = this.preview;
     try {
       if (checkpoint !== undefined) await this.#checkUnchanged(recorder);
       return new Trainer({
@@ -114,6 +121,7 @@ export class OpenTraining {
         step,
         state: this.state,
         pauseAt: this.job.pauseAt,
+        work: { flops_per_token: model_flops_per_token, peak_gflops },
         resumed: checkpoint !== undefined,
       });
     } catch (error) {
@@ -247,6 +255,8 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
       adapterInfo: { vendor, architecture, driver: driverVersion(adapter), features },
       memory,
       flops_per_step: flopsPerStep(model, training, step, gpu),
+      model_flops_per_token: modelFlopsPerToken(model, step, training.batch_size * training.max_seq_length),
+      peak_gflops: await knownPeak(gpu, job.config.tracking.runs_dir),
       step: checkpoint?.step ?? 0,
       warnings: [...found.warnings, ...initial?.warnings ?? [], ...opened.warnings],
     };

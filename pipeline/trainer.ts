@@ -13,6 +13,7 @@ import type { Gpu, KernelTime } from "../gpu/mod.ts";
 import type { AdapterBase, StepMetrics, TrainableModel } from "../models/mod.ts";
 import { CheckpointKeeper } from "./checkpoint_keeper.ts";
 import { findNotFinite, type NotFinite, notFiniteError } from "./not_finite.ts";
+import { utilization } from "./peak.ts";
 import { Probe } from "./probe.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RunConfig } from "./run_config.ts";
@@ -41,6 +42,8 @@ export interface TrainerOptions {
   resumed: boolean;
   /** Step after which training ends early, saved and `interrupted`; the schedule is that of all steps. @default never */
   pauseAt?: number | undefined;
+  /** What the model asks for, and what the adapter can do, in floating-point operations; the latter where it is known. */
+  work?: { flops_per_token: number; peak_gflops: number | undefined };
   recorder: Recorder;
   /** Not 0 asks for an end after the running step; may be shared with another thread. */
   stop: Int32Array;
@@ -324,8 +327,16 @@ export class Trainer {
       best,
       early_stopped,
       tokens_per_second,
+      ...this.#utilization(tokens_per_second),
       seconds: this.#times.summary(seconds),
     };
+  }
+
+  #utilization(rate: number | null): Pick<TrainingResult, "mfu"> {
+    const { flops_per_token = 0, peak_gflops } = this.#o.work ?? {};
+    return rate === null || peak_gflops === undefined
+      ? {}
+      : { mfu: utilization(flops_per_token, rate, peak_gflops) };
   }
 }
 

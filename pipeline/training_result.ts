@@ -40,6 +40,8 @@ export interface TrainingResult {
   early_stopped: boolean;
   /** Rate over all steps, without what stands between them; null before the first. */
   tokens_per_second: number | null;
+  /** Part of the adapter's measured peak that steps use; absent where that is not known (see `peak.ts`). */
+  mfu?: number;
   /** Where the time went, over all processes that trained the run. */
   seconds: TrainingSeconds;
   /** Text written at the end; null when interrupted. */

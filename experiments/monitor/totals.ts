@@ -14,6 +14,28 @@ export interface SystemLine extends Reading {
   monitor_seconds: number;
 }
 
+/** The fields of a line, each a number or absent. */
+export const SYSTEM_FIELDS = [
+  "process_rss_bytes",
+  "process_heap_bytes",
+  "process_cpu_percent",
+  "cpu_percent",
+  "cpu_temperature_celsius",
+  "cpu_power_watts",
+  "cpu_energy_joules",
+  "memory_total_bytes",
+  "memory_available_bytes",
+  "disk_total_bytes",
+  "disk_available_bytes",
+  "gpu_utilization_percent",
+  "gpu_memory_used_bytes",
+  "gpu_memory_total_bytes",
+  "gpu_power_watts",
+  "gpu_energy_joules",
+  "gpu_temperature_celsius",
+  "monitor_seconds",
+] as const satisfies readonly (keyof SystemLine)[];
+
 /** What draws power. */
 const CONSUMERS = ["gpu", "cpu"] as const;
 

@@ -1,6 +1,7 @@
 /** The forms of the lines of a run's `.jsonl` files. `docs/formats/schemas/` has them and `run.json` as JSON Schema. */
 
 import { z } from "zod";
+import { SYSTEM_FIELDS } from "../monitor/totals.ts";
 import { RUN_STATUSES, runRecordSchema } from "./run_record.ts";
 
 const step = z.number().describe("the optimizer step, or a script's own count");
@@ -21,8 +22,12 @@ export const sampleLineSchema = z.looseObject({
   text: z.string(),
 });
 
-/** A line of `system.jsonl`: the machine at a moment. */
-export const systemLineSchema = z.looseObject({ step, time });
+/** A line of `system.jsonl`: the machine at a moment. What is not known is absent; `docs/monitoring.md` explains the fields. */
+export const systemLineSchema = z.looseObject({
+  step,
+  time,
+  ...Object.fromEntries(SYSTEM_FIELDS.map((field) => [field, z.number().optional()])),
+});
 
 const happened = { step, time };
 

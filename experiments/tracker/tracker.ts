@@ -7,6 +7,8 @@
 import * as path from "path";
 import {
   displayPath,
+  gitCommit,
+  gitIsDirty,
   JsonlWriter,
   makeFolder,
   parseYaml,
@@ -21,7 +23,6 @@ import type { NewRun, Recorder, TrainingDescription } from "../../pipeline/mod.t
 import { machineSources, Monitor } from "../monitor/monitor.ts";
 import { BEGINNING, readAppended } from "../reading/appended_lines.ts";
 import { discardLater } from "./discard_later.ts";
-import { gitCommit, gitIsDirty } from "./git.ts";
 import { MetricSummaries } from "./metric_summary.ts";
 import { makeRunFolder } from "./run_folder.ts";
 import { readRun, RUN_FORMAT_VERSION, type RunRecord, updateRunSync, writeRunSync } from "./run_record.ts";

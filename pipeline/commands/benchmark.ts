@@ -17,8 +17,10 @@ import {
 } from "../../gpu/mod.ts";
 import type { ModelConfig } from "../../models/mod.ts";
 import { benchmarkGeneration, benchmarkTraining, peakMemoryBytes } from "../benchmark.ts";
+import { findPeak, raisePeak, utilization } from "../peak.ts";
 import { resolveRunConfig, type RunConfig } from "../run_config.ts";
 import { modelOf, settledModel } from "../settled_model.ts";
+import { benchmarkSuiteCommand } from "./benchmark_suite.ts";
 import { addJsonFlag, addSettingFlag, countFlag, numberFlag } from "./flags.ts";
 
 interface BenchmarkFlags {
@@ -61,8 +63,11 @@ export function benchmarkCommand(): Command {
         "generate  greedy decoding of one sequence, from initial weights\n" +
         "matmul    products in the three layouts of a step, on 2048 × 384 × 1536 and on the config's own shapes; the\n" +
         "          conversion of operands counts\n\n" +
-        "`best` is the fastest group of steps (half a second each), `median` that of all groups.",
+        "`best` is the fastest group of steps (half a second each), `median` that of all groups. `mfu` is the work that the\n" +
+        "model asks for at the median, as a part of the fastest product of matrices on this adapter, `peak_gflops`, which is\n" +
+        "measured once and kept in <runs_dir>/.cache/peak.json.",
     );
+  command.enablePositionalOptions().addCommand(benchmarkSuiteCommand()); // whose flags are its own
   return addJsonFlag(addSettingFlag(command)).action(async (what: What, flags: BenchmarkFlags) => {
     const config = await resolveRunConfig({
       configPath: flags.configPath,
@@ -74,10 +79,11 @@ export function benchmarkCommand(): Command {
     try {
       let times: KernelTime[] | undefined;
       const onProfile = flags.profile ? (measured: KernelTime[]) => void (times = measured) : undefined;
+      const measured = await measures[what](gpu, config, flags.maxSteps, onProfile);
       const report = {
         config: config.tracking.name,
-        ...await measures[what](gpu, config, flags.maxSteps, onProfile),
         peak_memory_bytes: peakMemoryBytes(),
+        ...measured,
         adapter: gpu.adapter.name,
       };
       gpu.check();
@@ -109,7 +115,7 @@ const measures: Record<What, Measure> = {
     const model = modelOf(config, dataset.tokenizer.vocab_size);
     const { batch_size, max_seq_length, accumulate_grad_batches } = config.training;
     let parts = {};
-    const speed = await benchmarkTraining(
+    const { repeats: _, ...speed } = await benchmarkTraining(
       gpu,
       model,
       config.training,
@@ -121,12 +127,24 @@ const measures: Record<What, Measure> = {
         onProfile(times);
       }),
     );
-    return { batch_size, max_seq_length, accumulate_grad_batches, ...speed, ...parts };
+    const peak_memory_bytes = peakMemoryBytes(); // without that of finding the peak
+    const peak = await findPeak(gpu, config.tracking.runs_dir);
+    const mfu = utilization(speed.model_flops_per_token, speed.tokens_per_second_median, peak);
+    return {
+      batch_size,
+      max_seq_length,
+      accumulate_grad_batches,
+      ...speed,
+      mfu,
+      peak_gflops: peak,
+      peak_memory_bytes,
+      ...parts,
+    };
   },
 
   async generate(gpu, config, maxSteps) {
     const model = await settledModel(config);
-    const speed = await benchmarkGeneration(gpu, model, config.training.seed, maxSteps);
+    const { repeats: _, ...speed } = await benchmarkGeneration(gpu, model, config.training.seed, maxSteps);
     return { batch_size: 1, max_seq_length: model.n_positions, ...speed };
   },
 
@@ -140,6 +158,8 @@ const measures: Record<What, Measure> = {
       if (name === "standard") standard[`gflops_${shape.mode.toLowerCase()}`] = speed.gflops_best;
       products.push(speed);
     }
+    const fastest = Math.max(...products.map(({ gflops_best }) => gflops_best));
+    await raisePeak(gpu, config.tracking.runs_dir, fastest);
     return {
       batch_size,
       max_seq_length,

@@ -4,6 +4,7 @@ import assert from "assert";
 import { join } from "path";
 import { UserError } from "../../common/mod.ts";
 import { prepare, tokenizerFromJSON } from "../../data/mod.ts";
+import { openGpu } from "../../gpu/mod.ts";
 import {
   type CheckpointContent,
   initialValues,
@@ -18,6 +19,7 @@ import {
 import { benchmarkCommand } from "../../pipeline/commands/benchmark.ts";
 import { evaluateCommand } from "../../pipeline/commands/evaluate.ts";
 import { generateCommand } from "../../pipeline/commands/generate.ts";
+import { raisePeak } from "../../pipeline/peak.ts";
 import { planCommand } from "../../pipeline/commands/plan.ts";
 import { generate, resolveRunConfig, toYaml } from "../../pipeline/mod.ts";
 import { gpt } from "../gpu/float64_gpt.ts";
@@ -283,7 +285,18 @@ Deno.test("plan: memory by purpose adds up, and grows with the batch", () =>
 
 Deno.test("benchmark: flat keys that a program can read", () =>
   withRun(async (dir) => {
-    const flags = ["--config-path", join(dir, "tiny.yaml"), "--max-steps", "6"];
+    const runs = join(dir, "runs");
+    const flags = [
+      "--config-path",
+      join(dir, "tiny.yaml"),
+      "--max-steps",
+      "6",
+      "--set",
+      `tracking.runs_dir=${runs}`,
+    ];
+    const gpu = await openGpu();
+    await raisePeak(gpu, runs, 100); // which is then not measured
+    gpu.close();
     for (const what of ["train", "generate"]) {
       const report = await json(benchmarkCommand(), what, ...flags);
       assert.equal(report.config, "tiny");
@@ -293,6 +306,10 @@ Deno.test("benchmark: flat keys that a program can read", () =>
       assert.equal(typeof report.adapter, "string");
       const { tokens_per_second_best: best, tokens_per_second_median: median } = report;
       assert.ok(best >= median && median > 0);
+      if (what === "train") {
+        assert.equal(report.peak_gflops, 100);
+        assert.equal(report.mfu, report.model_flops_per_token * median / 1e11);
+      }
       assert.ok(report.gflops > 0 && report.first_step_seconds > 0 && report.peak_memory_bytes > 2 ** 20);
     }
     await rejects(run(benchmarkCommand(), "train", ...flags.slice(0, 2), "--max-steps", "-1"), /--max-steps/);

@@ -2,7 +2,7 @@
 
 import assert from "assert";
 import * as path from "path";
-import { gitCommit, gitIsDirty } from "../../experiments/tracker/git.ts";
+import { gitCommit, gitIsDirty } from "../../common/git.ts";
 
 const git = async (dir: string, ...args: string[]) => {
   const settings = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"];
