@@ -43,7 +43,10 @@ interface Part {
   back: (dy: Float64Array) => Float64Array;
 }
 
-/** The mean loss of a batch, what the head reads (`hidden`, [M, C]), and the gradient of every parameter. */
+/**
+ * The mean loss of a batch, what the head reads (`hidden`, [M, C]), the gradient of every parameter, and the weights of every
+ * layer's attention, [B * H * T, T].
+ */
 export function gpt(
   config: GptShape,
   { B, T }: { B: number; T: number },
@@ -51,7 +54,12 @@ export function gpt(
   ids: f64.Numbers, // [B * T]
   targets: f64.Numbers, // [B * T]
   masks?: DropoutMasks,
-): { loss: number; hidden: Float64Array; gradients: Record<string, Float64Array> } {
+): {
+  loss: number;
+  hidden: Float64Array;
+  gradients: Record<string, Float64Array>;
+  weights: (() => Float64Array)[];
+} {
   const { n_layer, n_head: H, n_embd: C, n_positions, vocab_size: V, n_inner: I = 4 * C } = config;
   const { n_kv_head: H_kv = H } = config;
   const M = B * T;
@@ -133,6 +141,7 @@ export function gpt(
     return { y: f64.gelu(fc.y), back: (dy) => fc.back(f64.geluBackward(fc.y, dy)) };
   };
 
+  const weights: (() => Float64Array)[] = [];
   const backward: ((dx: Float64Array) => Float64Array)[] = [];
   const wpe = p["wpe.weight"] ?? new Float64Array(n_positions * C);
   let x = drop(0, f64.embedding({ T, C }, ids, p["wte.weight"]!, wpe)); // [M, C]
@@ -143,6 +152,7 @@ export function gpt(
     const c_attn = linear(`${name}.attn.c_attn`, C, (H + 2 * H_kv) * heads.hd, ln_1.y);
     const qkv = prepared(`${name}.attn`, c_attn.y);
     const c_proj = linear(`${name}.attn.c_proj`, C, C, f64.attention(heads, qkv.y, mask)); // [M, C]
+    weights.push(() => f64.attentionWeights(heads, qkv.y));
     x = f64.add(x, drop(site + 2, c_proj.y));
     backward.push((dx) => {
       const dy = c_proj.back(drop(site + 2, dx));
@@ -165,7 +175,7 @@ export function gpt(
   gradients["wte.weight"] = own === undefined ? f64.add(head.dwte, dwte) : dwte;
   if (own !== undefined) gradients["lm_head.weight"] = head.dwte;
   if (p["wpe.weight"] !== undefined) gradients["wpe.weight"] = dwpe;
-  return { loss: head.loss, hidden: ln_f.y, gradients };
+  return { loss: head.loss, hidden: ln_f.y, gradients, weights };
 }
 
 /** Settings of AdamW and of clipping. */

@@ -6,9 +6,11 @@ import {
   initialWeights,
   loadWeights,
   modelConfig,
+  parameters,
   type Weights,
 } from "../../models/mod.ts";
-import { randomIds, withGpu } from "../gpu/support.ts";
+import { gpt } from "../gpu/float64_gpt.ts";
+import { assertClose, randomIds, randomParameters, withGpu } from "../gpu/support.ts";
 
 /** Odd sizes: 3 heads of 7, 13 tokens. Large weights, so that mistakes show. */
 const CONFIG = modelConfig({
@@ -80,3 +82,41 @@ Deno.test("weights of attention are softmax(q·k / √d) over what a token sees,
     store.destroy();
   });
 });
+
+/** Other kinds of attention, and what is done to queries and keys before they meet. */
+const KINDS: Record<string, Parameters<typeof modelConfig>[0]> = {
+  "standard, shared heads, rotary positions, QK-norm": {
+    attention_type: "standard",
+    n_head: 6,
+    n_kv_head: 2,
+    position_type: "rotary",
+    qk_norm: true,
+  },
+  "sparse with ALiBi": {
+    attention_type: "sparse",
+    window: 3,
+    sparsity_factor: 4,
+    n_head: 3,
+    position_type: "alibi",
+  },
+};
+
+for (const [name, section] of Object.entries(KINDS)) {
+  Deno.test(`attention's weights of every layer, ${name}: float64's`, () =>
+    withGpu({}, async (gpu) => {
+      const config = modelConfig({ n_layer: 2, n_embd: 24, n_positions: 16, vocab_size: 37, ...section });
+      const p = randomParameters(config);
+      const weights = new Map(parameters(config).map(({ name, shape }) => [name, { shape, data: p[name]! }]));
+      const store = loadWeights(gpu, config, weights);
+      const T = 11;
+      const ids = randomIds(T, 1, config.vocab_size);
+      const expected = gpt(config, { B: 1, T }, p, ids, ids).weights;
+      for (const layer of [0, 1]) {
+        const heads = await attentionWeights(gpu, config, store, ids, layer);
+        const found = heads.flatMap((rows) => rows.flatMap((row) => [...row]));
+        // A rounding for each term of the longest sums on the way to the scores, which go up to some tens.
+        assertClose(`layer ${layer}`, found, expected[layer]!(), 4 * config.n_embd * 16);
+      }
+      store.destroy();
+    }));
+}

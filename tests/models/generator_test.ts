@@ -93,6 +93,59 @@ for (
       })));
 }
 
+const AT_ONCE = { n_layer: 2, n_embd: 24, n_positions: 40, vocab_size: 13, initializer_range: 0.3 };
+
+/** What concerns a cache: positions that are not learned, shared heads, keys that are left out. */
+const VARIANTS: Record<string, Parameters<typeof modelConfig>[0]> = {
+  "rotary positions, shared heads, QK-norm, RMSNorm, SwiGLU, a head of its own, no biases": {
+    ...AT_ONCE,
+    n_head: 4,
+    n_kv_head: 2,
+    position_type: "rotary",
+    norm_type: "rms_norm",
+    qk_norm: true,
+    mlp_type: "swiglu",
+    tie_word_embeddings: false,
+    bias: false,
+  },
+  "sparse attention with ALiBi, shared heads": {
+    ...AT_ONCE,
+    n_head: 6,
+    n_kv_head: 3,
+    position_type: "alibi",
+    attention_type: "sparse",
+    window: 5,
+    sparsity_factor: 3,
+  },
+  "standard attention with ALiBi": {
+    ...AT_ONCE,
+    n_head: 3,
+    position_type: "alibi",
+    attention_type: "standard",
+  },
+};
+
+for (const [name, section] of Object.entries(VARIANTS)) {
+  for (const mode of [OPERANDS[0]!, OPERANDS[3]!]) {
+    Deno.test(`cached and uncached logits agree: ${name}, ${mode.name}`, () =>
+      withGpu(mode.options, async (gpu) => {
+        const config = modelConfig(section);
+        await withModel(gpu, config, async (generator, store) => {
+          const tokens = tokensOf(config.n_positions, config);
+          const expected = await uncachedModel(gpu, config, store)(tokens);
+          for (const prompt of [1, 20, 33]) { // one by one, a chunk that is not full, one that is and another token
+            generator.reset();
+            for (let t = prompt; t <= tokens.length; t++) {
+              const logits = await generator.feed(tokens.slice(t === prompt ? 0 : t - 1, t));
+              const difference = maxDifference(logits, expected[t - 1]!);
+              assert.ok(difference < 2e-5, `prompt of ${prompt}, after ${t} tokens: ${difference}`);
+            }
+          }
+        });
+      }));
+  }
+}
+
 Deno.test("a context shorter than a prompt chunk", () =>
   withGpu({}, async (gpu) => {
     const config = modelConfig({
