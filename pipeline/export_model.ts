@@ -1,6 +1,7 @@
 /**
  * Giving a model away in Hugging Face's form: weights byte for byte as they are stored, `config.json`, the tokenizer's
- * files, `generation_config.json` and a model card. What an imported model brought in these files it takes home again.
+ * files, `generation_config.json` and a model card. What GPT2LMHeadModel cannot compute goes out in the same files, and config,
+ * card and a warning say so. What an imported model brought in these files it takes home again.
  * Of a run that trained adapters these alone are written, in PEFT's form, or the model with them merged into it.
  */
 
@@ -24,6 +25,7 @@ import {
 } from "../data/mod.ts";
 import {
   ADAPTER_FILES,
+  isGpt2,
   MergedModel,
   MODEL_FILES,
   type OpenModel,
@@ -31,6 +33,7 @@ import {
   openModelFolder,
   parameterCount,
   parameters,
+  storedName,
   type TensorToWrite,
   trainedParameterCount,
 } from "../models/mod.ts";
@@ -51,6 +54,11 @@ export interface ExportOptions {
   /** Replace what stands where the folder is to be. @default false */
   overwrite?: boolean;
 }
+
+/** What is to be known of a model that is no GPT-2. */
+const OWN_FORM =
+  "this model is not a GPT-2 that Hugging Face's libraries can load: config.json says model_type chatgot and in what it " +
+  "differs; weights and tokenizer are in the usual files, and ChatGoT reads them";
 
 /** What was written. */
 export interface ExportedModel {
@@ -91,6 +99,7 @@ export async function exportModel(
     });
   }
   const asAdapters = open instanceof MergedModel && !merge;
+  if (!isGpt2(open.config)) warnings.push(OWN_FORM);
   const tokenizer = await tokenizerOfModel(open);
   const run = await runConfigOf(path, open);
   const files: string[] = [];
@@ -130,7 +139,7 @@ async function writeModel(dir: string, model: OpenModel, max_shard_size?: number
   const known = parameters(model.config);
   if (model instanceof MergedModel) {
     const tensors = known.map(({ name, shape }): TensorToWrite => ({
-      name,
+      name: storedName(model.config, name),
       dtype: "F32",
       shape,
       data: () => [model.weight(name)],

@@ -5,7 +5,14 @@
 
 import { stringify } from "yaml";
 import { humanCount } from "../common/mod.ts";
-import { type ModelConfig, parameterCount, trainedParameterCount } from "../models/mod.ts";
+import {
+  differences,
+  isGpt2,
+  type ModelConfig,
+  OWN_MODEL_TYPE,
+  parameterCount,
+  trainedParameterCount,
+} from "../models/mod.ts";
 import type { RunConfig } from "./run_config.ts";
 import type { TrainingState } from "./training_state.ts";
 
@@ -39,9 +46,9 @@ export function modelCard(content: CardContent): string {
   const { name, version, config, base } = content;
   const areAdapters = config.lora !== undefined;
   const front = stringify({
-    library_name: areAdapters ? "peft" : "transformers",
+    library_name: !isGpt2(config) ? OWN_MODEL_TYPE : areAdapters ? "peft" : "transformers",
     pipeline_tag: "text-generation",
-    tags: ["gpt2", "chatgot", ...(areAdapters ? ["lora"] : [])],
+    tags: [...(isGpt2(config) ? ["gpt2"] : []), "chatgot", ...(areAdapters ? ["lora"] : [])],
   });
   const what = areAdapters
     ? `Adapters (LoRA) for the GPT-2-style language model ${base}`
@@ -59,7 +66,8 @@ const table = (rows: [string, string | number][]) =>
   ["| | |", "| --- | --- |", ...rows.map(([key, value]) => `| ${key} | ${value} |`)].join("\n");
 
 function model({ config, dtypes, base }: CardContent): string {
-  const { lora } = config;
+  const { lora, tie_word_embeddings } = config;
+  const others = differences(config);
   const [count, trained] = [parameterCount(config), trainedParameterCount(config)];
   const adapters: [string, string][] = lora === undefined ? [] : [
     ["trained parameters", `${humanCount(trained)} (${trained})`],
@@ -68,9 +76,15 @@ function model({ config, dtypes, base }: CardContent): string {
   if (base !== undefined) adapters.push([lora === undefined ? "adapters merged into" : "base model", base]);
   return `## Model\n\n${
     table([
-      ["parameters", `${humanCount(count)} (${count}), the head is tied to the token embedding`],
+      [
+        "parameters",
+        `${humanCount(count)} (${count})${
+          tie_word_embeddings ? ", the head is tied to the token embedding" : ""
+        }`,
+      ],
       ...adapters,
       ["layers, heads, width", `${config.n_layer}, ${config.n_head}, ${config.n_embd}`],
+      ...(others.length === 0 ? [] : [["other than GPT-2", others.join(", ")] as [string, string]]),
       ["context", `${config.n_positions} tokens`],
       ["vocabulary", config.vocab_size],
       ["stored as", dtypes.join(", ")],
@@ -120,6 +134,13 @@ function losses({ state }: CardContent): string {
 }
 
 function use({ name, tokenizer, config, base }: CardContent): string {
+  if (!isGpt2(config)) {
+    return `## Use
+
+Hugging Face's libraries cannot load this model: it is not computed as GPT-2 is (\`model_type\` ${OWN_MODEL_TYPE}). ChatGoT can:
+
+\`\`\`sh\nchatgot generate --model-path ${name}\n\`\`\``;
+  }
   if (config.lora !== undefined) {
     return `## Use\n\n\`\`\`python
 from peft import PeftModel

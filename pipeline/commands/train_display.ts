@@ -1,6 +1,7 @@
 /** What `chatgot train` shows: notes and progress on standard error, the end on standard output. */
 
 import { displayPath, humanBytes, humanCount, humanDuration, Progress } from "../../common/mod.ts";
+import { differences } from "../../models/mod.ts";
 import type { TrainingPreview } from "../open_training.ts";
 import type { RunConfig } from "../run_config.ts";
 import type { TrainingProgress, TrainingResult } from "../training_result.ts";
@@ -106,6 +107,7 @@ export class TrainDisplay {
 /** What a training is, for people. */
 export function header(preview: TrainingPreview, { training: t, tracking }: RunConfig): string {
   const { model: m, parameters, trained_parameters: trained, dataset, kernelChoices, memory } = preview;
+  const others = differences(m);
   const accumulated = t.accumulate_grad_batches === 1 ? "" : ` × ${t.accumulate_grad_batches} micro-batches`;
   return [
     `config      ${tracking.name}`,
@@ -113,6 +115,7 @@ export function header(preview: TrainingPreview, { training: t, tracking }: RunC
       trained === parameters ? "" : `, ${humanCount(trained)} of them trained`
     }: ${m.n_layer} layers, ${m.n_head} heads, ${m.n_embd} wide, ` +
     `context ${m.n_positions}, vocabulary ${m.vocab_size}`,
+    ...(others.length === 0 ? [] : [`            ${others.join(", ")}`]),
     `data        ${dataset.name}: ${humanCount(dataset.train_tokens)} tokens to train on, ${
       humanCount(dataset.val_tokens)
     } for validation`,
