@@ -80,7 +80,7 @@ VARIANTS.forEach((c, i) => {
 });
 
 for (const c of COMBINED) {
-  for (const mode of OPERANDS) {
+  for (const mode of [OPERANDS[0]!, OPERANDS[3]!]) { // the others differ in accessors, which the tests of ops try
     Deno.test(`variants together, loss and gradients: ${c.name}, ${mode.name}`, () => check(mode.options, c));
   }
 }

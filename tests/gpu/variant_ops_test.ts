@@ -130,17 +130,20 @@ interface AttentionCase {
   dropout?: number;
 }
 
-/** Groups of heads, ALiBi (three heads are no power of two), sparse masks whose stride does and does not divide the window. */
+/** Groups of heads, ALiBi (three heads and six are no power of two), strides that do and do not divide the window. */
 const CASES: AttentionCase[] = [
-  { shape: { B: 2, T: 17, H: 4, H_kv: 2, hd: 5 }, variant: { n_kv_head: 2 } },
-  { shape: { B: 1, T: 19, H: 3, hd: 6, bias: variants.alibiBias(3) }, variant: { alibi: true } },
+  {
+    shape: { B: 2, T: 17, H: 3, H_kv: 1, hd: 5, bias: variants.alibiBias(3) },
+    variant: { n_kv_head: 1, alibi: true },
+    dropout: 0.25,
+  },
   {
     shape: { B: 2, T: 23, H: 2, hd: 7, sees: variants.sparseSees(4, 3) },
     variant: { sparse: { window: 4, stride: 3 } },
   },
   {
     shape: {
-      B: 2,
+      B: 1,
       T: 14,
       H: 6,
       H_kv: 2,
@@ -151,7 +154,6 @@ const CASES: AttentionCase[] = [
     variant: { n_kv_head: 2, alibi: true, sparse: { window: 3, stride: 3 } },
     dropout: 0.3,
   },
-  { shape: { B: 1, T: 9, H: 4, H_kv: 1, hd: 4 }, variant: { n_kv_head: 1 }, dropout: 0.25 },
 ];
 
 testOperands(
