@@ -8,7 +8,7 @@
 import { cpus } from "os";
 import { join } from "path";
 import { z } from "zod";
-import { readJson, userPath, VERSION, writeFileAtomic } from "../common/mod.ts";
+import { readJson, UserError, userPath, VERSION, writeFileAtomic } from "../common/mod.ts";
 import { benchmarkMatmul, driverVersion, type Gpu, type MatmulShape } from "../gpu/mod.ts";
 
 /** A wide layer of a small GPT, and a square that is large enough for any card. */
@@ -63,7 +63,11 @@ export async function raisePeak(gpu: PeakAdapter, runsDir: string, gflops: numbe
   const known = cache[keyOf(gpu)]?.gflops;
   if (known !== undefined && known >= gflops) return known;
   cache[keyOf(gpu)] = { gflops, time: new Date().toISOString() };
-  await writeFileAtomic(fileOf(runsDir), JSON.stringify(cache, null, 2) + "\n");
+  try {
+    await writeFileAtomic(fileOf(runsDir), JSON.stringify(cache, null, 2) + "\n");
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error; // what cannot be kept is measured again
+  }
   return gflops;
 }
 

@@ -46,7 +46,9 @@ export function sysfsSource(adapter: string): Source | undefined {
   return async () => {
     if (files.length === 0) return {};
     // "" finds every line; -s says nothing of files that are not there.
-    const found = parseGrep(await program.ask(["-sH", "", ...files]) ?? "");
+    const answer = await program.ask(["-sH", "", ...files]);
+    if (answer === undefined) return {};
+    const found = parseGrep(answer);
     files = files.filter((file) => found.has(file));
     return {
       ...processorTemperature(found),

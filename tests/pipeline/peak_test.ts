@@ -99,6 +99,10 @@ Deno.test("a peak is measured once for an adapter as it was opened, and only a f
   assert.equal(await knownPeak(card, runs), undefined);
   assert.equal(await findPeak(card, runs, () => Promise.resolve(5)), 5);
   assert.equal(await knownPeak(card, runs), 5);
+  const file = join(runs, "file"); // where no folder can be, nothing is kept and nothing fails
+  await Deno.writeTextFile(file, "");
+  assert.equal(await findPeak(card, file, () => Promise.resolve(6)), 6);
+  assert.equal(await knownPeak(card, file), undefined);
   await Deno.remove(runs, { recursive: true });
 });
 
