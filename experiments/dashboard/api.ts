@@ -7,6 +7,8 @@ import { Refusal } from "./access.ts";
 import type {
   About,
   ComparedRun,
+  ExperimentDetails,
+  ExperimentRow,
   RunDetails,
   RunTable,
   Sample,
@@ -15,7 +17,9 @@ import type {
   SpreadSeries,
   XAxis,
 } from "./api_types.ts";
+import { applyChange, changeOf } from "./changes.ts";
 import { comparedOf, detailsOf, samplesOf } from "./details.ts";
+import { experimentDetails, EXPERIMENTS, listExperiments } from "./experiments.ts";
 import { News } from "./live.ts";
 import type { Query } from "./query.ts";
 import { runFolder } from "./run_paths.ts";
@@ -71,7 +75,7 @@ export class Api {
       all: all.length,
       rows,
       columns: columnsOf(visible),
-      foreign: [...this.#index.foreign],
+      foreign: this.#index.foreign.filter((name) => name !== EXPERIMENTS),
     };
   }
 
@@ -79,6 +83,13 @@ export class Api {
   async run(id: string): Promise<RunDetails> {
     const run = await this.#entry(id);
     return await detailsOf(run, await this.#entries(), this.#store.series(run.dir, "system"));
+  }
+
+  /** `POST /api/runs/<id>`: changes a run and gives it as it is then. */
+  async change(id: string, request: Request): Promise<RunDetails> {
+    const { dir } = await this.#entry(id);
+    applyChange(dir, await changeOf(request));
+    return await this.run(id);
   }
 
   /** `GET /api/runs/<id>/samples` */
@@ -110,6 +121,16 @@ export class Api {
     const runs = await this.#chosen(query);
     const allOf = (run: RunEntry) => this.#store.series(run.dir);
     return { x: options.x, series: groupSpreads(seedGroups(runs), query.text("metric", ""), allOf, options) };
+  }
+
+  /** `GET /api/experiments` */
+  async experiments(): Promise<ExperimentRow[]> {
+    return await listExperiments(this.runsDir, await this.#entries());
+  }
+
+  /** `GET /api/experiments/<id>` */
+  async experiment(id: string): Promise<ExperimentDetails> {
+    return await experimentDetails(this.runsDir, id, await this.#entries());
   }
 
   /** `GET /api/live?run=…&list`: a stream of events. Throws `Refusal` (503) when too many listen. */

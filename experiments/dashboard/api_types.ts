@@ -168,3 +168,46 @@ export interface RunChange {
   notes?: string;
   archived?: boolean;
 }
+
+/** One line of `GET /api/experiments`. */
+export interface ExperimentRow {
+  id: string;
+  name: string;
+  /** As the experiment says; `unknown` where only its runs tell of it. */
+  status: string;
+  created: string | null;
+  ended: string | null;
+  /** How many of its runs have come to their end, and how many there are or are planned. */
+  done: number;
+  runs: number;
+}
+
+/** `GET /api/experiments/<id>`. */
+export interface ExperimentDetails extends ExperimentRow {
+  /** The question that it answers, as text. */
+  description: string;
+  /** What it compares its runs by, the deciding one first; empty where it does not say. */
+  metrics: string[];
+  variants: ExperimentVariant[];
+  /** Reports and plots in its folder. */
+  files: Artifact[];
+  problems: string[];
+}
+
+/** One of the things that an experiment compares. */
+export interface ExperimentVariant {
+  name: string;
+  /** What it differs in, by key of the configuration. */
+  values: Record<string, unknown>;
+  runs: ExperimentRun[];
+}
+
+/** A run of an experiment. */
+export interface ExperimentRun {
+  seed: number | null;
+  status: string;
+  /** The run's id; null before it has begun. */
+  run: string | null;
+  /** Why it failed. */
+  error: string | null;
+}

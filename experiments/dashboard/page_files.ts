@@ -33,6 +33,7 @@ import runSamples from "./page/run_samples.js" with { type: "text" };
 import runView from "./page/run_view.js" with { type: "text" };
 import runsView from "./page/runs_view.js" with { type: "text" };
 import server from "./page/server.js" with { type: "text" };
+import statistics from "./page/statistics.js" with { type: "text" };
 import sweep from "./page/sweep.js" with { type: "text" };
 import theme from "./page/theme.js" with { type: "text" };
 import icon from "./page/icon.svg" with { type: "text" };
@@ -77,6 +78,7 @@ export const PAGE_FILES: Readonly<Record<string, string>> = {
   "run_view.js": runView,
   "runs_view.js": runsView,
   "server.js": server,
+  "statistics.js": statistics,
   "sweep.js": sweep,
   "theme.js": theme,
   "icon.svg": icon,

@@ -1,11 +1,11 @@
 /** From a request to what answers it. Names in an address are decoded here, once; what follows never sees `%`. */
 
-import type { Access } from "./access.ts";
 import { Refusal } from "./access.ts";
 import { assetAnswer, jsonAnswer } from "./answers.ts";
 import type { Api } from "./api.ts";
 import { fileAnswer } from "./artifacts.ts";
 import { ASSETS, DOCUMENT } from "./assets.ts";
+import { experimentFolder } from "./experiments.ts";
 import { Query } from "./query.ts";
 import { runFile, runFolder } from "./run_paths.ts";
 
@@ -13,11 +13,15 @@ import { runFile, runFolder } from "./run_paths.ts";
 const VIEWS = [[], ["compare"], ["runs", "*"], ["experiments"], ["experiments", "*"]];
 
 /** Answers a request that may pass. Throws `Refusal`, among others 404 for an address that there is not. */
-export async function route(request: Request, api: Api, _access: Access): Promise<Response> {
+export async function route(request: Request, api: Api): Promise<Response> {
   const url = new URL(request.url);
+  const names = decoded(url.pathname);
+  const isChange = names.length === 3 && names[0] === "api" && names[1] === "runs";
+  if (request.method === "POST" && !isChange) {
+    throw new Refusal(405, "nothing can be changed at this address", { allow: "GET, HEAD" });
+  }
   const asset = ASSETS.get(url.pathname);
   if (asset !== undefined) return assetAnswer(asset, request);
-  const names = decoded(url.pathname);
   if (names[0] === "api") return await apiAnswer(request, names.slice(1), new Query(url.searchParams), api);
   const isView = VIEWS.some((view) =>
     view.length === names.length && view.every((name, i) => name === "*" || name === names[i])
@@ -36,6 +40,8 @@ async function apiAnswer(request: Request, names: string[], query: Query, api: A
         return jsonAnswer(await api.runs(query));
       case "compare":
         return jsonAnswer(await api.compare(query));
+      case "experiments":
+        return jsonAnswer(await api.experiments());
       case "series":
         return jsonAnswer(await api.series(query));
       case "spread":
@@ -46,11 +52,19 @@ async function apiAnswer(request: Request, names: string[], query: Query, api: A
         });
     }
   } else if (what === "runs") {
-    if (part === undefined) return jsonAnswer(await api.run(id));
+    if (part === undefined) {
+      return jsonAnswer(request.method === "POST" ? await api.change(id, request) : await api.run(id));
+    }
     if (part === "samples" && rest.length === 0) return jsonAnswer(await api.samples(id));
     if (part === "artifacts" && rest.length > 0) {
       const folder = await runFile(await runFolder(api.runsDir, id), "artifacts");
       return await fileAnswer(folder, rest, request);
+    }
+  }
+  if (what === "experiments" && id !== undefined) {
+    if (part === undefined) return jsonAnswer(await api.experiment(id));
+    if (part === "files" && rest.length > 0) {
+      return await fileAnswer(await experimentFolder(api.runsDir, id), rest, request);
     }
   }
   throw new Refusal(404, "there is nothing at this address");

@@ -122,7 +122,7 @@ function isLookupFailure(error: unknown): boolean {
 async function answer(request: Request, api: Api, access: Access): Promise<Response> {
   try {
     checkAccess(request, access);
-    return secured(withoutToken(request, access) ?? await route(request, api, access));
+    return secured(withoutToken(request, access) ?? await route(request, api));
   } catch (error) {
     return secured(failure(error));
   }

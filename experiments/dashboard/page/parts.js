@@ -2,6 +2,7 @@
 // @ts-check
 
 import { html } from "htm/preact";
+import * as format from "./format.js";
 import { runAddress } from "./router.js";
 
 const STATES = {
@@ -11,6 +12,9 @@ const STATES = {
   failed: "failed",
   interrupted: "interrupted",
   killed: "killed",
+  pending: "not begun",
+  begun: "running",
+  stopped: "stopped",
   unknown: "unknown",
 };
 
@@ -82,4 +86,27 @@ export function Check({ checked, onChange, children }) {
   return html`<label class="check"><input type="checkbox" checked=${checked}
     onChange=${(/** @type {Event & {currentTarget: HTMLInputElement}} */ e) =>
     onChange(e.currentTarget.checked)} />${children}</label>`;
+}
+
+/**
+ * Files; those that a browser can show open in a tab of their own.
+ *
+ * @param {{files: import("../api_types.ts").Artifact[], address: string}} props `address`: what goes before a path
+ */
+export function FileList({ files, address }) {
+  if (files.length === 0) return html`<p class="empty">No files.</p>`;
+  const addressOf = (/** @type {string} */ path) =>
+    `${address}/${path.split("/").map(encodeURIComponent).join("/")}`;
+  return html`
+    <table class="values">
+      <tbody>${files.map(({ path, bytes }) =>
+        html`
+          <tr key=${path}>
+            <td><a href=${addressOf(path)} target="_blank" rel="noopener">${shortened(path)}</a></td>
+            <td class="number">${format.bytes(bytes)}</td>
+          </tr>
+        `
+      )}</tbody>
+    </table>
+  `;
 }

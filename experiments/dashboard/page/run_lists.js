@@ -4,7 +4,7 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import * as format from "./format.js";
-import { shortened } from "./parts.js";
+import { FileList, shortened } from "./parts.js";
 
 /** @typedef {import("../api_types.ts").RunDetails} RunDetails */
 
@@ -61,21 +61,9 @@ export function RunEvents({ run }) {
   }</ol>`;
 }
 
-/** Files below `artifacts/`; those that a browser can show open in a tab of their own. @param {{run: RunDetails}} props */
+/** Files below `artifacts/`. @param {{run: RunDetails}} props */
 export function RunArtifacts({ run }) {
-  if (run.artifacts.length === 0) return html`<p class="empty">No artifacts.</p>`;
-  const address = (/** @type {string} */ path) =>
-    `/api/runs/${encodeURIComponent(run.id)}/artifacts/${path.split("/").map(encodeURIComponent).join("/")}`;
-  return html`
-    <table class="values">
-      <tbody>${run.artifacts.map(({ path, bytes }) =>
-        html`
-          <tr key=${path}>
-            <td><a href=${address(path)} target="_blank" rel="noopener">${shortened(path)}</a></td>
-            <td class="number">${format.bytes(bytes)}</td>
-          </tr>
-        `
-      )}</tbody>
-    </table>
-  `;
+  return html`<${FileList} files=${run.artifacts} address=${`/api/runs/${
+    encodeURIComponent(run.id)
+  }/artifacts`} />`;
 }
