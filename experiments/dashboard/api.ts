@@ -43,6 +43,8 @@ export class Api {
   readonly news: News;
   readonly #index: RunIndex;
   readonly #store = new SeriesStore();
+  /** The runs as they were listed last. */
+  #listed: RunEntry[] | undefined;
 
   /**
    * @param runsDir the folder of runs, absolute; it need not exist yet
@@ -82,7 +84,9 @@ export class Api {
   /** `GET /api/runs/<id>` */
   async run(id: string): Promise<RunDetails> {
     const run = await this.#entry(id);
-    return await detailsOf(run, await this.#entries(), this.#store.series(run.dir, "system"));
+    // Who belongs to it changes seldom: the last list will do, if there was one.
+    const all = this.#listed ?? await this.#entries();
+    return await detailsOf(run, all, this.#store.series(run.dir, "system"));
   }
 
   /** `POST /api/runs/<id>`: changes a run and gives it as it is then. */
@@ -141,8 +145,8 @@ export class Api {
     return this.news.listen(folders, query.flag("list"));
   }
 
-  #entries(): Promise<RunEntry[]> {
-    return this.#index.refresh({ budgetMs: LIST_BUDGET_MS });
+  async #entries(): Promise<RunEntry[]> {
+    return this.#listed = await this.#index.refresh({ budgetMs: LIST_BUDGET_MS });
   }
 
   /** The runs that an address names, in its order. Throws `Refusal` (404) where one is missing. */
@@ -153,7 +157,7 @@ export class Api {
   /** A run by the name in an address. Throws `Refusal` (404) where there is none. */
   async #entry(id: string): Promise<RunEntry> {
     await runFolder(this.runsDir, id);
-    const entry = (await this.#entries()).find((run) => run.id === id);
+    const entry = this.#index.entry(id);
     if (entry === undefined) throw new Refusal(404, "there is no such run or file here");
     return entry;
   }

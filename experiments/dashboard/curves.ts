@@ -39,27 +39,29 @@ export function smoothed(y: Float64Array, weight: number): Float64Array {
  * @param isLog whether x will be drawn on a logarithmic axis; points at x <= 0 are left out then
  */
 export function thinned({ x, y }: Curve, buckets: number, isLog = false): Curve {
-  const at = (i: number) => isLog ? Math.log(x[i]!) : x[i]!;
+  const at = isLog ? x.map(Math.log) : x;
   const rows: number[] = [];
-  for (let i = 0; i < x.length; i++) if (Number.isFinite(at(i))) rows.push(i);
-  if (rows.length > buckets * 4) return pick({ x, y }, spread(rows, y, buckets, at));
-  return pick({ x, y }, rows);
-}
-
-function spread(rows: number[], y: Float64Array, buckets: number, at: (i: number) => number): number[] {
   let [low, high] = [Infinity, -Infinity];
-  for (const i of rows) [low, high] = [Math.min(low, at(i)), Math.max(high, at(i))];
-  const width = (high - low) / buckets || 1;
-  const bucketOf = (i: number) => Math.min(buckets - 1, Math.floor((at(i) - low) / width));
+  for (let i = 0; i < at.length; i++) {
+    const place = at[i]!;
+    if (!Number.isFinite(place)) continue;
+    rows.push(i);
+    if (place < low) low = place;
+    if (place > high) high = place;
+  }
+  if (rows.length <= buckets * 4) return pick({ x, y }, rows);
+  const perUnit = buckets / (high - low || 1);
   const kept: number[] = [];
   for (let start = 0; start < rows.length;) {
-    const bucket = bucketOf(rows[start]!);
+    const bucket = Math.min(buckets - 1, Math.floor((at[rows[start]!]! - low) * perUnit));
     let end = start + 1;
-    while (end < rows.length && bucketOf(rows[end]!) === bucket) end++;
+    while (
+      end < rows.length && Math.min(buckets - 1, Math.floor((at[rows[end]!]! - low) * perUnit)) === bucket
+    ) end++;
     kept.push(...extremes(rows, start, end, y));
     start = end;
   }
-  return kept;
+  return pick({ x, y }, kept);
 }
 
 /** Of `rows[start…end)`: first, last, least and largest, in order and each once. */

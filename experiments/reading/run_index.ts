@@ -62,6 +62,20 @@ export class RunIndex {
     return await this.#refreshing;
   }
 
+  /**
+   * One run as it stands now, without a look at the others; undefined where its folder holds none.
+   *
+   * @param id the folder's name
+   */
+  entry(id: string): RunEntry | undefined {
+    const dir = join(this.runsDir, id);
+    if (!isRunFolder(dir)) return undefined;
+    const all = this.#known ??= loadKnown(this.runsDir);
+    const known = all.get(id) ?? {};
+    all.set(id, known);
+    return readEntry(dir, known);
+  }
+
   async #look({ budgetMs = Infinity }: RefreshOptions): Promise<RunEntry[]> {
     const began = performance.now();
     const before = this.#known ??= loadKnown(this.runsDir);

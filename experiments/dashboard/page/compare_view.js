@@ -52,38 +52,51 @@ export function CompareView() {
     )
   }</nav>
     <${Failure} message=${error} />
-    ${runs === undefined ? "" : body(runs, part, version)}
+    ${body(ids, runs, part, version)}
   </div>`;
 }
 
-/** @param {ComparedRun[]} runs @param {string} part @param {number} version */
-function body(runs, part, version) {
+/**
+ * @param {string[]} ids
+ * @param {ComparedRun[] | undefined} runs undefined until they are there
+ * @param {string} part
+ * @param {number} version
+ */
+function body(ids, runs, part, version) {
+  if (part === "") return html`<${Curves} ids=${ids} runs=${runs} version=${version} />`;
+  if (runs === undefined) return "";
   if (part === "config") return html`<${ConfigDifferences} runs=${runs} />`;
   if (part === "sweep") return html`<${Sweep} runs=${runs} />`;
-  return html`<${Curves} runs=${runs} version=${version} />`;
+  return null;
 }
 
-/** @param {{runs: ComparedRun[], version: number}} props */
-function Curves({ runs, version }) {
+/**
+ * The curves of one metric. They are asked for along with the runs and not after them, which halves the wait.
+ *
+ * @param {{ids: string[], runs: ComparedRun[] | undefined, version: number}} props
+ */
+function Curves({ ids, runs = [], version }) {
   const { searchParams: query } = useAddress();
   useTheme();
   const choice = curveChoice(query);
   const names = metricNames(runs);
-  const metric = names.find((name) => name === query.get("metric")) ?? usualMetric(names);
+  const wanted = query.get("metric") ?? "val_loss";
+  const metric = names.length === 0 || names.includes(wanted) ? wanted : usualMetric(names);
   const isSpread = query.has("spread");
   const hidden = query.getAll("hide");
   const asked = curveQuery(choice);
-  for (const { id } of runs) asked.append("run", id);
+  for (const id of ids) asked.append("run", id);
   asked.append("metric", metric);
-  if (!isSpread && choice.smoothing > 0 && runs.length <= 4) asked.set("raw", "1");
+  asked.set("buckets", String(Math.round(Math.min(300, Math.max(50, 4000 / ids.length)))));
+  if (!isSpread && choice.smoothing > 0 && ids.length <= 4) asked.set("raw", "1");
   const address = `/api/${isSpread ? "spread" : "series"}?${asked}`;
   /** @type {{answer: {series: any[]} | undefined, error: string | undefined, isStale: boolean}} */
-  const { answer, error } = useAnswer(metric === "" ? undefined : address, version);
+  const { answer, error } = useAnswer(address, version);
   // An answer of the other kind may still be there while the new one is on its way.
   const fitting = (answer?.series ?? []).filter((series) => isSpread === "mean" in series);
   const lines = isSpread
     ? fitting.map(spreadLine)
-    : runLines(runs, fitting).filter(({ id }) => !hidden.includes(id));
+    : runLines(ids, runs, fitting).filter(({ id }) => !hidden.includes(id));
   return html`
     <${CurveControls} choice=${choice} hasFlops=${runs.every((run) => run.has_flops)}>
       <${MetricSelect} names=${names} value=${metric} />
@@ -99,12 +112,11 @@ function Curves({ runs, version }) {
   `;
 }
 
-/** @param {ComparedRun[]} runs @param {Series[]} series */
-function runLines(runs, series) {
+/** @param {string[]} ids @param {ComparedRun[]} runs @param {Series[]} series */
+function runLines(ids, runs, series) {
   return series.flatMap(({ run, x, y, raw, best }) => {
-    const index = runs.findIndex(({ id }) => id === run);
-    const { colour, dash } = lookOf(Math.max(0, index));
-    const line = { id: run, label: runs[index]?.name ?? run, x, y, colour, dash, best };
+    const { colour, dash } = lookOf(Math.max(0, ids.indexOf(run)));
+    const line = { id: run, label: runs.find(({ id }) => id === run)?.name ?? run, x, y, colour, dash, best };
     return raw === undefined ? [line] : [{ ...line, ...raw, dash: [], best: null, isFaint: true }, line];
   });
 }

@@ -5,6 +5,7 @@ import { html } from "htm/preact";
 import { useEffect } from "preact/hooks";
 import * as format from "./format.js";
 import { Failure, shortened, State } from "./parts.js";
+import { experimentAddress } from "./router.js";
 import { useAnswer, useNews } from "./server.js";
 
 /** The view. */
@@ -69,9 +70,4 @@ function List({ experiments }) {
       </table>
     </div>
   `;
-}
-
-/** The address of an experiment's page. @param {string} id */
-export function experimentAddress(id) {
-  return `/experiments/${encodeURIComponent(id)}`;
 }

@@ -71,6 +71,15 @@ export function runAddress(id) {
 }
 
 /**
+ * The address of an experiment's page.
+ *
+ * @param {string} id
+ */
+export function experimentAddress(id) {
+  return `/experiments/${encodeURIComponent(id)}`;
+}
+
+/**
  * The address of a comparison.
  *
  * @param {string[]} ids

@@ -4,8 +4,8 @@
 import { html } from "htm/preact";
 import { useEffect } from "preact/hooks";
 import * as format from "./format.js";
-import { Failure, Problems, RunLink, shortened, State, Tags } from "./parts.js";
-import { compareAddress, useAddress, withQuery } from "./router.js";
+import { Failure, Problems, shortened, State, Tags } from "./parts.js";
+import { compareAddress, experimentAddress, useAddress, withQuery } from "./router.js";
 import { RunCurves } from "./run_curves.js";
 import { RunArtifacts, RunConfig, RunEvents } from "./run_lists.js";
 import { RunSamples } from "./run_samples.js";
@@ -95,7 +95,7 @@ function Head({ run, isLive }) {
   }${
     parents.map((parent) =>
       html`
-        · from <${RunLink} id=${parent} />
+        · of <a href=${experimentAddress(parent)}>${shortened(parent)}</a>
       `
     )
   }</p>
