@@ -52,7 +52,7 @@ export class Api {
    */
   constructor(readonly runsDir: string, private readonly writable: boolean) {
     this.#index = new RunIndex(runsDir);
-    this.news = new News(runsDir);
+    this.news = new News(() => this.#signature());
   }
 
   /** `GET /api/about` */
@@ -152,6 +152,14 @@ export class Api {
   /** The runs that an address names, in its order. Throws `Refusal` (404) where one is missing. */
   #chosen(query: Query): Promise<RunEntry[]> {
     return Promise.all(query.texts("run", MAX_RUNS).map((id) => this.#entry(id)));
+  }
+
+  /** Changes whenever a line of the table may. */
+  async #signature(): Promise<string> {
+    const lines = (await this.#entries()).map(({ id, name, state, tags, notes, archived, metrics }) =>
+      [id, name, state, tags, notes, archived, metrics.bytes].join()
+    );
+    return lines.join("\n");
   }
 
   /** A run by the name in an address. Throws `Refusal` (404) where there is none. */

@@ -32,10 +32,16 @@ const importMap = JSON.stringify({
   ),
 });
 
+/** All modules are asked for at once, instead of each when another that imports it has come. */
+const preloads = [
+  ...Object.keys(PAGE_FILES).filter((name) => name.endsWith(".js")).map((name) => `/assets/${name}`),
+  ...Object.keys(LIBRARIES).map((name) => `/assets/lib/${fileName(name)}`),
+].map((address) => `<link rel="modulepreload" href="${address}">`);
+
 /** The document of every view. */
 export const DOCUMENT: Asset = asset(
   "index.html",
-  INDEX.replace(MAP_MARK, `<script type="importmap">${importMap}</script>`),
+  INDEX.replace(MAP_MARK, `<script type="importmap">${importMap}</script>\n${preloads.join("\n")}`),
 );
 
 /** The page's files by the path that a browser asks for. */

@@ -15,15 +15,15 @@ const MAX_LISTENERS = 64;
 
 const WATCHED = ["run.json", "metrics.jsonl", "samples.jsonl", "system.jsonl", "events.jsonl"];
 
-/** Tells pages what changed below a folder of runs. */
+/** Tells pages what changed among the runs. */
 export class News {
   #listeners = new Set<() => void>();
 
   /**
-   * @param runsDir the folder of runs
+   * @param list something that changes whenever the list of runs does
    * @param intervalMs milliseconds between looks
    */
-  constructor(private readonly runsDir: string, private readonly intervalMs = INTERVAL_MS) {}
+  constructor(private readonly list: () => Promise<string>, private readonly intervalMs = INTERVAL_MS) {}
 
   /** Whether another page may listen. */
   get isFull(): boolean {
@@ -42,7 +42,7 @@ export class News {
     return new ReadableStream({
       start: (controller) => {
         const send = (text: string) => controller.enqueue(encoder.encode(text));
-        const watch = new Watch(this.runsDir, folders, withList);
+        const watch = new Watch(folders, withList ? this.list : undefined);
         let looks = 0;
         let timer: ReturnType<typeof setTimeout> | undefined;
         const look = async () => {
@@ -81,9 +81,8 @@ class Watch {
   #list: string | undefined;
 
   constructor(
-    private readonly runsDir: string,
     private readonly folders: ReadonlyMap<string, string>,
-    private readonly withList: boolean,
+    private readonly listNow: (() => Promise<string>) | undefined,
   ) {}
 
   /** What changed since the last look; undefined for nothing, as after the first. */
@@ -95,25 +94,11 @@ class Watch {
       this.#runs.set(id, seen);
       if (before !== undefined && before !== seen) runs.push(id);
     }
-    const seen = this.withList ? await this.#seenInList() : undefined;
-    const list = this.#list !== undefined && this.#list !== seen;
-    this.#list = seen;
+    // A folder that can't be read just now is no news; asking for the list tells why.
+    const seen = await this.listNow?.().catch(() => undefined);
+    const list = this.#list !== undefined && seen !== undefined && this.#list !== seen;
+    this.#list = seen ?? this.#list;
     return list || runs.length > 0 ? { list, runs } : undefined;
-  }
-
-  /** Which runs there are, and how their records and metrics stand. */
-  async #seenInList(): Promise<string> {
-    try {
-      const names = (await Array.fromAsync(Deno.readDir(this.runsDir))).map(({ name }) => name).sort();
-      const stamps = await Promise.all(
-        names.flatMap((name) =>
-          ["run.json", "metrics.jsonl"].map((file) => stamp(path.join(this.runsDir, name, file)))
-        ),
-      );
-      return [...names, ...stamps].join();
-    } catch {
-      return "";
-    }
   }
 }
 

@@ -50,13 +50,18 @@ export function saveKnown(runsDir: string, known: ReadonlyMap<string, KnownRun>,
   const temporary = `${file}.${crypto.randomUUID().slice(0, 8)}.tmp`;
   try {
     Deno.mkdirSync(join(runsDir, ".cache"), { recursive: true });
-    Deno.writeTextFileSync(temporary, JSON.stringify({ version: VERSION, runs: [...known] }));
+    Deno.writeTextFileSync(temporary, JSON.stringify({ version: VERSION, runs: [...known].flatMap(noted) }));
     Deno.renameSync(temporary, file);
   } catch {
     try {
       Deno.removeSync(temporary);
     } catch { /* it was never made */ }
   }
+}
+
+/** What is noted of a run: all but what is read again as fast. */
+function noted([id, { written: _written, ...known }]: [string, KnownRun]): [string, KnownRun][] {
+  return known.scanned === undefined && known.config === undefined ? [] : [[id, known]];
 }
 
 function fileOf(runsDir: string): string {

@@ -55,6 +55,20 @@ export interface KnownRun {
   configStamp?: string;
   config?: Record<string, unknown>;
   scanned?: ScannedMetrics;
+  /** What `run.json` held; kept in memory alone, since reading it for the first time costs little. */
+  written?: WrittenRun;
+}
+
+/** The content of a `run.json`, taken apart. */
+interface WrittenRun {
+  /** Identifies the file that it was read from. */
+  stamp: string | undefined;
+  /** All but the two below. */
+  record: Record<string, unknown>;
+  /** The configuration under dotted keys; undefined in format 1. */
+  config: Record<string, unknown> | undefined;
+  /** The summary that a run notes when it ends. */
+  summary: MetricsSummary | undefined;
 }
 
 /** Whether a folder looks like a run: it has one of the files that only runs have. */
@@ -78,21 +92,20 @@ export function readEntry(dir: string, known: KnownRun, tailOnly = false): RunEn
       return otherwise;
     }
   };
-  const record = attempt(() => readRecord(dir), {});
+  const written = attempt(() => readWritten(dir, known), NOTHING_WRITTEN);
+  const { record } = written;
   const text = (key: string) => typeof record[key] === "string" ? record[key] : null;
   if (typeof record.format_version === "number" && record.format_version > RUN_FORMAT_VERSION) {
     problems.push(
       `run.json is of format ${record.format_version}, newer than this version's ${RUN_FORMAT_VERSION}: what it shares is shown`,
     );
   }
-  const written = metricsSummarySchema.safeParse(record.metrics_summary).data;
   const { metrics, broken, partial } = attempt(
-    () => scanMetrics(join(dir, "metrics.jsonl"), known, written, tailOnly),
+    () => scanMetrics(join(dir, "metrics.jsonl"), known, written.summary, tailOnly),
     { metrics: NO_METRICS, broken: 0, partial: false },
   );
   if (broken > 0) problems.push(`metrics.jsonl has ${broken} broken lines, which are passed over`);
   const id = basename(dir);
-  const { config: _config, metrics_summary: _summary, ...rest } = record;
   return {
     id,
     dir,
@@ -105,15 +118,32 @@ export function readEntry(dir: string, known: KnownRun, tailOnly = false): RunEn
     notes: text("notes") ?? "",
     parents: parentsOf(record),
     archived: record.archived === true,
-    config: attempt(() => readConfig(dir, record, known), {}),
+    config: attempt(() => written.config ?? readConfig(dir, known), {}),
     metrics,
-    record: rest,
+    record,
     problems,
     partial,
   };
 }
 
 const NO_METRICS: MetricsSummary = { bytes: 0, lines: 0, step: null, tokens: null, time: null, by_name: {} };
+
+const NOTHING_WRITTEN: WrittenRun = { stamp: undefined, record: {}, config: undefined, summary: undefined };
+
+/** What `run.json` holds; read anew only where it has changed. */
+function readWritten(dir: string, known: KnownRun): WrittenRun {
+  const stamp = stampOf(join(dir, "run.json"));
+  if (known.written === undefined || stamp === undefined || known.written.stamp !== stamp) {
+    const { config, metrics_summary, ...record } = readRecord(dir);
+    known.written = {
+      stamp,
+      record,
+      config: isSection(config) ? flatten(config) : undefined,
+      summary: metricsSummarySchema.safeParse(metrics_summary).data,
+    };
+  }
+  return known.written;
+}
 
 function readRecord(dir: string): Record<string, unknown> {
   const file = displayPath(join(dir, "run.json"));
@@ -126,9 +156,8 @@ function readRecord(dir: string): Record<string, unknown> {
   throw new UserError("is not a JSON object", { file });
 }
 
-/** The configuration that `run.json` holds, or else, as in format 1, that of `config.yaml`. */
-function readConfig(dir: string, record: Record<string, unknown>, known: KnownRun): Record<string, unknown> {
-  if (isSection(record.config)) return flatten(record.config);
+/** The configuration in `config.yaml`, for runs of format 1. */
+function readConfig(dir: string, known: KnownRun): Record<string, unknown> {
   const file = join(dir, "config.yaml");
   const stamp = stampOf(file);
   if (stamp === undefined) return {};

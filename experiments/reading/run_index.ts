@@ -94,7 +94,7 @@ export class RunIndex {
       const at = own.scanned?.place.offset ?? 0;
       entries.push(readEntry(dir, own, performance.now() - began > budgetMs));
       read += Math.abs((own.scanned?.place.offset ?? 0) - at);
-      if (own.scanned !== undefined || own.config !== undefined) known.set(id, own);
+      known.set(id, own);
       if (performance.now() - turn > TURN_MS) {
         await new Promise((resolve) => setTimeout(resolve));
         turn = performance.now();

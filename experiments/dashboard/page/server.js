@@ -56,7 +56,7 @@ export function useNews({ runs = [], list = false }) {
   const [version, setVersion] = useState(0);
   const [isLive, setIsLive] = useState(false);
   const key = JSON.stringify([runs, list]);
-  const wasHidden = useRef(false);
+  const hasMissed = useRef(false);
   useEffect(() => {
     /** @type {EventSource | undefined} */
     let source;
@@ -66,15 +66,20 @@ export function useNews({ runs = [], list = false }) {
       source?.close();
       source = undefined;
       if (document.hidden) {
-        wasHidden.current = true;
+        hasMissed.current = true;
         return;
       }
       source = new EventSource(`/api/live?${query}`);
-      source.addEventListener("open", () => setIsLive(true));
-      source.addEventListener("error", () => setIsLive(false));
+      source.addEventListener("open", () => {
+        setIsLive(true);
+        if (hasMissed.current) setVersion((n) => n + 1);
+        hasMissed.current = false;
+      });
+      source.addEventListener("error", () => {
+        setIsLive(false);
+        hasMissed.current = true;
+      });
       source.addEventListener("change", () => setVersion((n) => n + 1));
-      if (wasHidden.current) setVersion((n) => n + 1);
-      wasHidden.current = false;
     };
     listen();
     document.addEventListener("visibilitychange", listen);
