@@ -71,8 +71,14 @@ export function readAppended(
 
 /** Visits the objects of some lines and returns how many lines hold none. */
 function visitLines(bytes: Uint8Array, visit: (record: JsonlRecord) => void): number {
+  const text = new TextDecoder().decode(bytes);
+  const records = recordsAtOnce(text);
+  if (records !== undefined) {
+    records.forEach(visit);
+    return 0;
+  }
   let broken = 0;
-  for (const line of new TextDecoder().decode(bytes).split("\n")) {
+  for (const line of text.split("\n")) {
     if (line.trim() === "") continue;
     const record = recordOf(line);
     if (record === undefined) broken++;
@@ -81,15 +87,33 @@ function visitLines(bytes: Uint8Array, visit: (record: JsonlRecord) => void): nu
   return broken;
 }
 
-function recordOf(line: string): JsonlRecord | undefined {
+/**
+ * The objects of lines that are all in order, parsed as one list, which takes half the time; undefined where any line may
+ * not be. A line without `},{` holds one object at most, so as many objects as lines mean one in each.
+ */
+function recordsAtOnce(text: string): JsonlRecord[] | undefined {
+  const lines = text.trimEnd();
+  if (/\}\s*,\s*\{/.test(lines)) return undefined;
   try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? value as JsonlRecord
-      : undefined;
+    const values: unknown[] = JSON.parse(`[${lines.replaceAll("\n", ",")}]`);
+    const isInOrder = values.length === lines.split("\n").length && values.every(isRecord);
+    return isInOrder ? values as JsonlRecord[] : undefined;
   } catch {
     return undefined;
   }
+}
+
+function recordOf(line: string): JsonlRecord | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return isRecord(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isRecord(value: unknown): value is JsonlRecord {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isAt(handle: Deno.FsFile, { offset, seam }: Place): boolean {
