@@ -37,7 +37,7 @@ export const USUAL_COLUMNS = [
   "step",
   "train_loss",
   "val_loss",
-  "min(val_loss)",
+  "val_loss.min",
   "training.learning_rate",
   "tags",
 ];
@@ -46,7 +46,7 @@ export const USUAL_COLUMNS = [
 export function cellOf(run: RunEntry, column: string): Cell {
   if (Object.hasOwn(OWN, column)) return cell(OWN[column]!(run));
   if (Object.hasOwn(run.config, column)) return cell(run.config[column]);
-  const [, ending, name] = /^(min|max)\((.*)\)$/s.exec(column) ?? [];
+  const [, name, ending] = /^(.*)\.(min|max)$/s.exec(column) ?? [];
   const metrics = run.metrics.by_name;
   const [metric, kind] = ending === undefined ? [column, "last" as const] : [name!, ending as "min" | "max"];
   return Object.hasOwn(metrics, metric) ? metrics[metric]![kind] : null;
@@ -77,7 +77,7 @@ export function columnsOf(runs: readonly RunEntry[]): ColumnGroup[] {
     {
       title: "Metrics",
       names: [...metrics].sort().flatMap((name) =>
-        OF_METRIC.map((kind) => kind === "last" ? name : `${kind}(${name})`)
+        OF_METRIC.map((kind) => kind === "last" ? name : `${name}.${kind}`)
       ),
     },
     { title: "Configuration", names: [...config].sort() },

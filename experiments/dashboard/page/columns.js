@@ -27,7 +27,8 @@ export function isNumeric(column) {
 
 /** A column's title: of a key of the configuration its last part. @param {string} column */
 export function columnTitle(column) {
-  if (/^(min|max)\(/.test(column)) return column.replace("(", " ").replace(/\)$/, "").replaceAll("_", " ");
+  const [, metric, part] = /^([\w ]+)\.(min|max)$/.exec(column) ?? [];
+  if (metric !== undefined) return `${part} ${metric.replaceAll("_", " ")}`;
   const last = /^[\w.]+$/.test(column) ? column.slice(column.lastIndexOf(".") + 1) : column;
   return last.slice(0, 60).replaceAll("_", " ");
 }

@@ -22,7 +22,7 @@ export const USUAL_COLUMNS = [
   "step",
   "train_loss",
   "val_loss",
-  "min(val_loss)",
+  "val_loss.min",
   "training.learning_rate",
   "tags",
 ];
