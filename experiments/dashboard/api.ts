@@ -1,6 +1,7 @@
 /** What the page may ask for: one function for each address below `/api/`, over the runs of one folder. */
 
 import { displayPath, VERSION } from "../../common/mod.ts";
+import { Names } from "../query/names.ts";
 import type { RunEntry } from "../reading/run_entry.ts";
 import { RunIndex } from "../reading/run_index.ts";
 import { Refusal } from "./access.ts";
@@ -25,7 +26,7 @@ import type { Query } from "./query.ts";
 import { runFolder } from "./run_paths.ts";
 import { type CurveOptions, groupSpreads, runCurves, seedGroups } from "./series.ts";
 import { SeriesStore } from "./series_store.ts";
-import { columnsOf, rowOf, sortRuns, USUAL_COLUMNS } from "./table.ts";
+import { columnsOf, filterRuns, orderRuns, rowsOf } from "./table.ts";
 
 /** More runs than this are not drawn at a time. */
 const MAX_RUNS = 200;
@@ -64,14 +65,12 @@ export class Api {
   async runs(query: Query): Promise<RunTable> {
     const all = await this.#entries();
     const visible = query.flag("archived") ? all : all.filter(({ archived }) => !archived);
-    const found = visible.filter(filterOf(query.text("where", "")));
-    const columns = query.texts("column", MAX_METRICS);
-    const sort = query.text("sort", "");
-    const sorted = sort === "" ? found : sortRuns(found, sort, query.flag("desc"));
+    const names = new Names(visible);
+    const found = filterRuns(visible, query.text("where", ""), names);
+    const sorted = orderRuns(found, query.text("sort", ""), query.flag("desc"), names);
     const offset = query.number("offset", { least: 0, most: 1e9, otherwise: 0 });
     const limit = query.number("limit", { least: 1, most: MAX_ROWS, otherwise: 100 });
-    const rows = sorted.slice(offset, offset + limit)
-      .map((run) => rowOf(run, columns.length > 0 ? columns : USUAL_COLUMNS));
+    const rows = rowsOf(sorted.slice(offset, offset + limit), query.texts("column", MAX_METRICS), names);
     return {
       total: found.length,
       all: all.length,
@@ -179,14 +178,4 @@ function curveOptions(query: Query): CurveOptions {
     logX: query.flag("log"),
     raw: query.flag("raw"),
   };
-}
-
-/** What a filter's text lets through. Throws `Refusal` (400) where it can't be understood. */
-function filterOf(where: string): (run: RunEntry) => boolean {
-  if (where.trim() === "") return () => true;
-  const words = where.toLowerCase().split(/\s+/);
-  return (run) =>
-    words.every((word) =>
-      [run.id, run.name, run.notes, ...run.tags].some((text) => text.toLowerCase().includes(word))
-    );
 }

@@ -1,70 +1,38 @@
 /**
- * The table of runs: which columns there are, what a run has in them, sorting and paging. All on the server, so that the
- * page handles thousands of runs as easily as ten. Left out: the filter's language (`../query`).
+ * The table of runs: which columns there are, what a run has in them, which runs a filter means, and their order. All on the
+ * server, so that the page handles thousands of runs as easily as ten. Names and filters are those of `chatgot runs`.
  */
 
+import { UserError } from "../../common/mod.ts";
+import type { Getter, Names, Value } from "../query/names.ts";
+import { sortRuns } from "../query/sort.ts";
+import { parseWhere } from "../query/where.ts";
 import type { RunEntry } from "../reading/run_entry.ts";
+import { Refusal } from "./access.ts";
 import type { Cell, ColumnGroup, RunRow } from "./api_types.ts";
 
-/** Columns that every run has, with what stands in them. */
-const OWN: Record<string, (run: RunEntry) => unknown> = {
-  state: (run) => run.state,
-  created: (run) => run.created,
-  duration: (run) => durationOf(run),
-  step: (run) => run.metrics.step,
-  tokens: (run) => run.metrics.tokens,
-  tags: (run) => run.tags.join(", "),
-  notes: (run) => run.notes,
-  parent: (run) => run.parents.join(", "),
-  config_name: (run) => run.config_name,
-  id: (run) => run.id,
-  name: (run) => run.name,
-  host: (run) => run.record.host,
-  adapter: (run) => run.record.adapter,
-  seed: (run) => run.record.seed,
-  parameters: (run) => run.record.parameters,
-  git_commit: (run) => run.record.git_commit,
-};
-
-/** Values of a metric over a run, by the ending that its column's name has. */
-const OF_METRIC = ["last", "min", "max"] as const;
-
-/** Columns that are shown when nobody asks for others. */
-export const USUAL_COLUMNS = [
+/** Columns of the run itself; `Names` knows more of them, under other names for the same. */
+const OWN = [
   "state",
   "created",
+  "ended",
   "duration",
   "step",
-  "train_loss",
-  "val_loss",
-  "val_loss.min",
-  "training.learning_rate",
+  "tokens",
   "tags",
+  "notes",
+  "parents",
+  "config_name",
+  "id",
+  "name",
+  "host",
+  "adapter",
+  "seed",
+  "parameters",
+  "git_commit",
 ];
 
-/** What a run has in a column; null where it has nothing. */
-export function cellOf(run: RunEntry, column: string): Cell {
-  if (Object.hasOwn(OWN, column)) return cell(OWN[column]!(run));
-  if (Object.hasOwn(run.config, column)) return cell(run.config[column]);
-  const [, name, ending] = /^(.*)\.(min|max)$/s.exec(column) ?? [];
-  const metrics = run.metrics.by_name;
-  const [metric, kind] = ending === undefined ? [column, "last" as const] : [name!, ending as "min" | "max"];
-  return Object.hasOwn(metrics, metric) ? metrics[metric]![kind] : null;
-}
-
-function cell(value: unknown): Cell {
-  if (value === undefined || value === null) return null;
-  if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
-  return typeof value === "object" ? JSON.stringify(value) : value as string | boolean;
-}
-
-/** Seconds from the beginning to the end, or to the last line of metrics. */
-function durationOf({ created, ended, metrics }: RunEntry): number | null {
-  const seconds = (Date.parse(ended ?? metrics.time ?? "") - Date.parse(created ?? "")) / 1000;
-  return Number.isFinite(seconds) ? Math.max(0, seconds) : null;
-}
-
-/** Every column that some of the runs has a value for. */
+/** Every column that some of the runs may have a value for. */
 export function columnsOf(runs: readonly RunEntry[]): ColumnGroup[] {
   const config = new Set<string>();
   const metrics = new Set<string>();
@@ -73,38 +41,71 @@ export function columnsOf(runs: readonly RunEntry[]): ColumnGroup[] {
     for (const name of Object.keys(run.metrics.by_name)) metrics.add(name);
   }
   return [
-    { title: "Run", names: Object.keys(OWN) },
+    { title: "Run", names: OWN },
     {
       title: "Metrics",
-      names: [...metrics].sort().flatMap((name) =>
-        OF_METRIC.map((kind) => kind === "last" ? name : `${name}.${kind}`)
-      ),
+      names: [...metrics].sort().flatMap((name) => [name, `${name}.min`, `${name}.max`]),
     },
     { title: "Configuration", names: [...config].sort() },
   ];
 }
 
-/** Sorts runs by a column; those without a value come last either way, and runs that tie keep their order. */
-export function sortRuns(runs: RunEntry[], column: string, descending: boolean): RunEntry[] {
-  const keyed = runs.map((run) => ({ run, value: cellOf(run, column) }));
-  const sign = descending ? -1 : 1;
-  keyed.sort((a, b) => {
-    if (a.value === null || b.value === null) return Number(a.value === null) - Number(b.value === null);
-    return sign * compare(a.value, b.value);
+/**
+ * The runs that a filter means: an expression such as `val_loss < 1.5 and n_layer = 4`, or words that all stand in a run's
+ * name, id, tags or note. Throws `Refusal` (400) for an expression that goes wrong, with what is wrong.
+ */
+export function filterRuns(runs: readonly RunEntry[], filter: string, names: Names): RunEntry[] {
+  if (filter.trim() === "" || runs.length === 0) return [...runs];
+  if (!isExpression(filter)) {
+    const words = filter.toLowerCase().trim().split(/\s+/);
+    const textOf = ({ id, name, notes, tags }: RunEntry) =>
+      [id, name, notes, ...tags].join("\n").toLowerCase();
+    return runs.filter((run) => words.every((word) => textOf(run).includes(word)));
+  }
+  return understood(() => runs.filter(parseWhere(filter, names)));
+}
+
+/** Whether a filter compares or joins anything; else it is words. */
+function isExpression(filter: string): boolean {
+  return /[=<>~()`]|\b(and|or|not)\b/i.test(filter);
+}
+
+/** The runs in the order of a column; those without a value come last. Throws `Refusal` (400) for a name that no run has. */
+export function orderRuns(runs: RunEntry[], column: string, descending: boolean, names: Names): RunEntry[] {
+  if (column === "") return runs;
+  return understood(() => sortRuns(runs, [descending ? `-${column}` : column], names));
+}
+
+/** What `Names` and the filter's language have against what was typed is told as a refusal. */
+function understood<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new Refusal(400, error.describe().replace(/^--where: /, ""));
+  }
+}
+
+/** Gives runs as lines of the table. A column that no run has is empty. */
+export function rowsOf(runs: readonly RunEntry[], columns: readonly string[], names: Names): RunRow[] {
+  const getters = columns.map((column) => getterOf(column, names));
+  return runs.map((run) => {
+    const { id, name, state, archived, tags, problems } = run;
+    return { id, name, state, archived, tags, problems, cells: getters.map((get) => cell(get(run))) };
   });
-  return keyed.map(({ run }) => run);
 }
 
-const byName = new Intl.Collator("en", { numeric: true });
-
-function compare(a: NonNullable<Cell>, b: NonNullable<Cell>): number {
-  if (typeof a === "number" && typeof b === "number") return a - b;
-  if (typeof a === typeof b) return byName.compare(String(a), String(b));
-  return typeof a === "number" ? -1 : typeof b === "number" ? 1 : byName.compare(String(a), String(b));
+function getterOf(column: string, names: Names): Getter {
+  try {
+    return names.getter(column);
+  } catch {
+    return () => null;
+  }
 }
 
-/** A run as one line of the table. */
-export function rowOf(run: RunEntry, columns: readonly string[]): RunRow {
-  const { id, name, state, archived, tags, problems } = run;
-  return { id, name, state, archived, tags, problems, cells: columns.map((column) => cellOf(run, column)) };
+function cell(value: Value): Cell {
+  if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
+  return Array.isArray(value)
+    ? value.map((item) => typeof item === "string" ? item : JSON.stringify(item)).join(", ")
+    : value;
 }

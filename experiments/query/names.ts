@@ -29,6 +29,7 @@ const FIELDS: Record<string, Getter> = {
   archived: (run) => run.archived,
   created: (run) => run.created,
   ended: (run) => run.ended,
+  duration: durationOf,
   step: (run) => run.metrics.step,
   tokens: (run) => run.metrics.tokens,
   seed: (run) => valueOf(run.record.seed),
@@ -38,6 +39,12 @@ const FIELDS: Record<string, Getter> = {
   flops_per_token: (run) => valueOf(run.record.flops_per_token),
   git_commit: (run) => valueOf(run.record.git_commit),
 };
+
+/** Seconds from the beginning to the end, or to the last line of metrics. */
+function durationOf({ created, ended, metrics }: RunEntry): Value {
+  const seconds = (Date.parse(ended ?? metrics.time ?? "") - Date.parse(created ?? "")) / 1000;
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : null;
+}
 
 /** What of a metric can be asked for behind a dot; the metric's name alone is its last value. */
 const OF_METRIC = ["last", "min", "max", "count", "last_step", "min_step", "max_step"] as const;

@@ -67,6 +67,27 @@ Deno.test("the table is sorted, paged and given the columns that are asked for",
     ], [2, 41, 2, null]]);
     assert.deepEqual(ids((await ask("/api/runs?limit=25&sort=val_loss.min")).answer).at(-1), "run_7");
     assert.deepEqual(ids((await ask("/api/runs?limit=25&sort=val_loss.min&desc")).answer).at(-1), "run_7");
+    // The filter's language is that of `chatgot runs`; words without one are looked for in names, tags and notes.
+    const found = (await ask(
+      `/api/runs?where=${encodeURIComponent("val_loss.min < 12 and n_layer = 2 and not corpus = sotu")}`,
+    )).answer;
+    const expected = Array.from({ length: 25 }, (_, i) => i).filter((i) =>
+      i !== 7 && (i * 7) % 25 < 12 && i % 3 === 2 && i % 2 === 0
+    );
+    assert.ok(expected.length > 0);
+    assert.deepEqual(ids(found).sort(), expected.map((i) => `run_${i}`).sort());
+    assert.deepEqual(ids((await ask("/api/runs?where=RUN%20_24")).answer), ["run_24"]);
+    for (
+      const [where, why] of [["n_layer =", /expected a value/], ["n_laier = 2", /did you mean n_layer/], [
+        "(",
+        /expected a name/,
+      ]] as const
+    ) {
+      const { status, answer } = await ask(`/api/runs?where=${encodeURIComponent(where)}`);
+      assert.equal(status, 400);
+      assert.match(answer.error.message, why);
+    }
+    assert.equal((await ask("/api/runs?sort=nonsense")).status, 400);
     const columns = newest.columns.flatMap((group: { names: string[] }) => group.names);
     for (const name of ["created", "val_loss", "val_loss.min", "model.n_layer", "data.corpus"]) {
       assert.ok(columns.includes(name), name);

@@ -104,7 +104,7 @@ function Filter({ text }) {
   useShortcuts({ "/": () => input.current?.focus() });
   return html`<label class="filter"><span class="hidden">Filter runs</span>
     <input ref=${input} type="search" value=${typed} spellcheck="false" autocomplete="off"
-      placeholder="name, tag or note" title="/ comes here"
+      placeholder="name, or: val_loss < 1.5 and n_layer = 4" title="words of a name, tag or note, or an expression as of chatgot runs --where; / comes here"
       onInput=${(/** @type {Event & {currentTarget: HTMLInputElement}} */ e) =>
     setTyped(e.currentTarget.value)} /></label>`;
 }
