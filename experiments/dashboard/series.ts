@@ -19,6 +19,9 @@ export interface CurveOptions {
   raw: boolean;
 }
 
+/** Of fewer points, such as those of evaluations, each counts: they are not smoothed. */
+const LEAST_TO_SMOOTH = 40;
+
 /** Names of metrics of which less is better, and of which more is. */
 const LESS_IS_BETTER = /loss|perplexity|bits_per|error/;
 const MORE_IS_BETTER = /accuracy|per_second|mfu|score/;
@@ -41,7 +44,9 @@ export function runCurves(
 function drawn(series: MetricSeries, metric: string, axis: AxisOf, options: CurveOptions) {
   const whole: Curve = { x: axis(series), y: Float64Array.from(series.value) };
   const thin = (curve: Curve) => points(thinned(curve, options.buckets, options.logX));
-  const smooth = options.smoothing > 0 ? { x: whole.x, y: smoothed(whole.y, options.smoothing) } : whole;
+  const smooth = options.smoothing > 0 && series.value.length >= LEAST_TO_SMOOTH
+    ? { x: whole.x, y: smoothed(whole.y, options.smoothing) }
+    : whole;
   return {
     ...thin(smooth),
     ...(options.raw && smooth !== whole ? { raw: thin(whole) } : {}),
