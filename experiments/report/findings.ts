@@ -44,7 +44,7 @@ function differences(comparisons: readonly Comparison[], metric: Metric): string
   const known = comparisons.filter(({ larger }) => larger !== null);
   if (known.length === 0) {
     return [
-      "Each variant has one seed: whether a difference is larger than the spread of seeds cannot be said.",
+      "There are variants of a single seed: whether a difference is larger than the spread of seeds cannot be said.",
     ];
   }
   const larger = known.filter((comparison) => comparison.larger).sort((a, b) => a.p! - b.p!);

@@ -61,10 +61,7 @@ function metricsShown({ state, variants }: ReportedExperiment): Metric[] {
 
 function finalTable(experiment: ReportedExperiment): Table {
   const metrics = metricsShown(experiment);
-  const heads = metrics.map((metric) => {
-    const { label, unit } = METRIC_INFO[metric];
-    return unit === "bytes" || unit === "s" ? label : `${label}, ${unit}`;
-  });
+  const heads = metrics.map(headOf);
   const rows = experiment.variants.map((variant) => {
     const { plan, runs } = variant;
     const steps = Math.max(0, ...runs.map(({ data }) => data?.steps ?? 0));
@@ -81,6 +78,12 @@ function finalTable(experiment: ReportedExperiment): Table {
   return new Table(["variant", "parameters", "tokens", "FLOPs", ...heads], rows);
 }
 
+/** A metric with its unit, where values do not bring it with them. */
+function headOf(metric: Metric): string {
+  const { label, unit } = METRIC_INFO[metric];
+  return unit === "bytes" || unit === "s" ? label : `${label}, ${unit}`;
+}
+
 /** The value of a variant that was stopped or is still at work: that of its first seed, in brackets. */
 function unfinishedValue({ runs }: ReportedVariant, metric: Metric): string {
   const value = runs.find(({ entry }) => entry.status !== "failed")?.data?.metrics[metric];
@@ -91,7 +94,7 @@ function differences(experiment: ReportedExperiment): Block[] {
   const { metrics } = experiment.state.config;
   const rows = metrics.flatMap((metric) =>
     compare(experiment, metric).map(({ first, second, difference, interval, p, larger }) => [
-      METRIC_INFO[metric].label,
+      headOf(metric),
       `${second} − ${first}`,
       signed(metric, difference),
       interval === null ? "" : interval.map((end) => signed(metric, end)).join(" to "),
@@ -178,7 +181,6 @@ function runsTable({ variants, state }: ReportedExperiment, ids: boolean): Table
       ...(ids ? [entry.run ?? ""] : []),
     ])
   );
-  const { label, unit } = METRIC_INFO[metric];
-  const heads = ["variant", "seed", "status", "steps", "tokens a step", `${label}, ${unit}`, "training time"];
+  const heads = ["variant", "seed", "status", "steps", "tokens a step", headOf(metric), "training time"];
   return new Table(ids ? [...heads, "run"] : heads, rows);
 }
