@@ -101,7 +101,7 @@ async function experiment(flags: ExperimentFlags, runs: RunStore): Promise<void>
   );
   const begun = found ?? await begin(plan, stopper, quiet);
   if (begun === undefined) return void (Deno.exitCode = 130);
-  using _lock = lockExperiment(begun);
+  using _lock = await lockExperiment(begun);
   const state = await readState(begun);
   state.config = plan.file.config; // what does not decide the results may have changed, such as the description
   if (flags.resume !== undefined) retryFailed(state);

@@ -5,16 +5,9 @@
 
 import { join } from "path";
 import { z } from "zod";
-import {
-  displayPath,
-  fileError,
-  readJson,
-  UserError,
-  validate,
-  VERSION,
-  writeFileAtomic,
-} from "../../common/mod.ts";
-import { makeRunFolder } from "../tracker/run_folder.ts";
+import { displayPath, readJson, validate, VERSION, writeFileAtomic } from "../../common/mod.ts";
+import { holdFolder } from "../tracker/hold_folder.ts";
+import { foldersIn, makeRunFolder } from "../tracker/run_folder.ts";
 import { experimentSchema } from "./experiment_config.ts";
 import { type ExperimentPlan, plannedVariantSchema } from "./experiment_plan.ts";
 
@@ -116,7 +109,7 @@ export async function unfinishedExperiment(
   digest: string,
 ): Promise<string | undefined> {
   let latest: { dir: string; created: string } | undefined;
-  for (const dir of await folders(experimentsFolder(runsDir))) {
+  for (const dir of await foldersIn(experimentsFolder(runsDir))) {
     const state = await readState(dir).catch(() => undefined);
     if (state?.digest !== digest || !["running", "interrupted"].includes(state.status)) continue;
     if (latest === undefined || state.created > latest.created) latest = { dir, created: state.created };
@@ -124,23 +117,11 @@ export async function unfinishedExperiment(
   return latest?.dir;
 }
 
-/** Holds an experiment for this process; the system lets go of it when the process ends, however it ends. */
-export function lockExperiment(dir: string): Disposable {
-  const lock = Deno.openSync(join(dir, ".lock"), { write: true, create: true });
-  if (lock.tryLockSync(true)) return { [Symbol.dispose]: () => lock.close() };
-  lock.close();
-  throw new UserError("another process is at work on this experiment", {
-    file: displayPath(dir),
-    hint: "wait until it has ended, stop it, or give --restart for another one",
-  });
-}
-
-async function folders(parent: string): Promise<string[]> {
-  try {
-    const entries = await Array.fromAsync(Deno.readDir(parent));
-    return entries.filter((entry) => entry.isDirectory).map((entry) => join(parent, entry.name));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw fileError(error, parent);
-  }
+/** Holds an experiment for this process. Throws `UserError` when another holds it. */
+export function lockExperiment(dir: string): Promise<Deno.FsFile> {
+  return holdFolder(
+    dir,
+    "another process is at work on this experiment",
+    "wait until it has ended, stop it, or give --restart for another one",
+  );
 }

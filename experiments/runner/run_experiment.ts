@@ -208,7 +208,8 @@ class ExperimentRun {
       Object.assign(entry, { run: null, status: "pending", scores: [] });
     }
     const told = error instanceof UserError ? error : undefined;
-    return new UserError(`the disk is full; ${finished(this.#o.state)} finished runs are kept`, {
+    const kept = finished(this.#o.state);
+    return new UserError(`the disk is full; ${kept} finished ${kept === 1 ? "run is" : "runs are"} kept`, {
       file: told?.file ?? displayPath(this.#o.dir),
       hint: "free some space and give the same command again: it goes on",
       cause: error,

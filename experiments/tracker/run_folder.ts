@@ -45,7 +45,7 @@ function folderName(name: string): string {
  */
 export async function latestRun(runsDir: string, configName?: string): Promise<string | undefined> {
   let latest: { dir: string; id: string; created: string } | undefined;
-  for (const dir of await folders(runsDir)) {
+  for (const dir of await foldersIn(runsDir)) {
     const run = await readRun(dir).catch(() => undefined);
     if (run === undefined || run.parents.length > 0) continue;
     if (configName !== undefined && run.config_name !== configName) continue;
@@ -65,7 +65,8 @@ function later(a: string, b: string): boolean {
   return new Intl.Collator("en", { numeric: true }).compare(a, b) > 0;
 }
 
-async function folders(parent: string): Promise<string[]> {
+/** The folders in a folder, by path; none where it does not exist. Throws `UserError` if it cannot be read. */
+export async function foldersIn(parent: string): Promise<string[]> {
   try {
     const entries = await Array.fromAsync(Deno.readDir(parent));
     return entries.filter((e) => e.isDirectory).map((e) => path.join(parent, e.name));

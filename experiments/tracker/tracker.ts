@@ -24,6 +24,7 @@ import { machineSources, Monitor } from "../monitor/monitor.ts";
 import { BEGINNING, readAppended } from "../reading/appended_lines.ts";
 import { discardLater } from "./discard_later.ts";
 import { MetricSummaries } from "./metric_summary.ts";
+import { holdFolder } from "./hold_folder.ts";
 import { makeRunFolder } from "./run_folder.ts";
 import { readRun, RUN_FORMAT_VERSION, type RunRecord, updateRunSync, writeRunSync } from "./run_record.ts";
 
@@ -305,21 +306,9 @@ async function openStreams(dir: string): Promise<Record<Stream, JsonlWriter>> {
   };
 }
 
-/**
- * Holds the run for this process; the system lets go of it when the process ends, however it ends. Tries for a moment,
- * since who lists runs may be looking whether this one is held.
- */
-async function lockRun(dir: string): Promise<Deno.FsFile> {
-  const lock = Deno.openSync(path.join(dir, ".lock"), { write: true, create: true });
-  for (let tries = 0; tries < 10; tries++) {
-    if (lock.tryLockSync(true)) return lock;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  lock.close();
-  throw new UserError("another process is training this run", {
-    file: displayPath(dir),
-    hint: "wait until it has ended, or stop it",
-  });
+/** Holds a run for this process. Throws `UserError` when another holds it. */
+function lockRun(dir: string): Promise<Deno.FsFile> {
+  return holdFolder(dir, "another process is training this run", "wait until it has ended, or stop it");
 }
 
 /** What `run.json` says of the process that writes it. */

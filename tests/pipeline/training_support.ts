@@ -119,7 +119,16 @@ export async function reached(dir: string, step: number, child: Deno.ChildProces
 /** The last step in the metrics of the folder's only run; -1 while there is none. */
 export function lastStep(dir: string): number {
   try {
-    const lines = Deno.readTextFileSync(join(onlyRun(dir), "metrics.jsonl")).split("\n");
+    return lastStepOf(onlyRun(dir));
+  } catch {
+    return -1;
+  }
+}
+
+/** The last step in a run's metrics; -1 while there are none. */
+export function lastStepOf(run: string): number {
+  try {
+    const lines = Deno.readTextFileSync(join(run, "metrics.jsonl")).split("\n");
     return Number(/^\{"step":(\d+)/.exec(lines.at(-2) ?? "")?.[1] ?? -1);
   } catch {
     return -1;
