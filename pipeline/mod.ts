@@ -16,7 +16,7 @@ export { type OpenTraining, openTraining, type TrainingJob, type TrainingPreview
 export type { PipelineHooks } from "./stages/stage.ts";
 export { type ScriptConfig, type TrainedRun, type TrainOptions, trainWith } from "./train.ts";
 export { beginRun, runToResume } from "./resume.ts";
-export { settledModel } from "./settled_model.ts";
+export { modelOf } from "./settled_model.ts";
 export { type PlanReport, planReport } from "./plan_report.ts";
 export { TrainSession, type TrainSessionOptions } from "./train_session.ts";
 export type { TrainingProgress, TrainingResult } from "./training_result.ts";

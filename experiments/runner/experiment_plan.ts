@@ -6,9 +6,9 @@
 import { basename } from "path";
 import { z } from "zod";
 import { sha256, UserError } from "../../common/mod.ts";
-import { prepare } from "../../data/mod.ts";
+import { type Dataset, prepare } from "../../data/mod.ts";
 import type { Gpu } from "../../gpu/mod.ts";
-import { planReport, type RunConfig, settledModel } from "../../pipeline/mod.ts";
+import { modelOf, planReport, type RunConfig } from "../../pipeline/mod.ts";
 import type { ExperimentConfig, ExperimentFile } from "./experiment_config.ts";
 import { rungSteps } from "./halving.ts";
 import { runConfigOf, type Variant, variantsOf } from "./variants.ts";
@@ -46,6 +46,8 @@ export interface ExperimentPlan {
   adapter: string;
   variants: Variant[];
   planned: PlannedVariant[];
+  /** Folder of each variant's prepared dataset, by its name; absent where the tokenizer is that of a model to begin with. */
+  datasets: ReadonlyMap<string, string>;
 }
 
 /** Steps per second of a variant, measured; undefined where it cannot be trained. */
@@ -66,15 +68,22 @@ export async function planExperiment(
   const variants = await variantsOf(file);
   const decided: unknown[] = [];
   const planned: PlannedVariant[] = [];
-  const corpora = new Set<string>();
+  const datasets = new Map<string, string>();
+  const known = new Map<string, Dataset>();
+  const prepared = async (data: RunConfig["data"]): Promise<Dataset> => {
+    const key = JSON.stringify(data);
+    const dataset = known.get(key);
+    if (dataset !== undefined) return dataset;
+    note(`preparing ${data.corpus}, tokenizer ${data.tokenizer}`);
+    known.set(key, await prepare(data));
+    return known.get(key)!;
+  };
   for (const variant of variants) {
     const run = await runConfigOf(variant, config, { seed: config.seeds[0]!, name: "planned" });
     const { data, training: { init_from } } = run;
-    const corpus = `${data.corpus}, tokenizer ${data.tokenizer}`;
-    if (init_from === undefined && !corpora.has(corpus)) note(`preparing ${corpus}`);
-    corpora.add(corpus);
-    const dataset = init_from === undefined ? await prepare(data) : undefined;
-    const model = await settledModel(run);
+    const dataset = init_from === undefined ? await prepared(data) : undefined;
+    if (dataset !== undefined) datasets.set(variant.name, dataset.folder);
+    const model = modelOf(run, dataset?.tokenizer.vocab_size);
     const report = planReport(model, run.training, gpu);
     const { tokens_per_step, flops_per_step, parameters, memory } = report;
     const plan: PlannedVariant = {
@@ -96,7 +105,7 @@ export async function planExperiment(
   }
   const { name, seeds, sweep, budget, metrics: [metric] } = config;
   const digest = sha256(JSON.stringify([name, seeds, sweep, budget, metric, decided]));
-  return { file, digest, adapter: gpu.adapter.name, variants, planned };
+  return { file, digest, adapter: gpu.adapter.name, variants, planned, datasets };
 }
 
 /** The plan with the steps that `budget.seconds` pays for at measured rates. A variant without one keeps its own steps. */

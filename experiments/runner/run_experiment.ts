@@ -146,6 +146,7 @@ class ExperimentRun {
             ? dividing(first, variant.max_steps / config.monitoring.evaluations)
             : undefined,
         }),
+        dataset: plan.datasets.get(variant.name),
         dir: entry.run === null ? undefined : join(this.#runsDir, entry.run),
         pauseAt: variant.rungs[rung],
         onSession: (session) => {

@@ -26,6 +26,8 @@ export interface TrainRunOptions {
   name: string;
   tags: string[];
   config: RunConfig;
+  /** Folder of the prepared dataset; prepared from the configuration when left out. */
+  dataset?: string | undefined;
   /** Folder of the run to go on with; a new one when left out. */
   dir?: string | undefined;
   /** Step after which it is to end for now. */
@@ -45,13 +47,14 @@ export interface TrainRunOptions {
  * @throws UserError for what is wrong with this run; it is then recorded as failed
  */
 export async function trainRun(options: TrainRunOptions): Promise<TrainingResult | undefined> {
-  const { runs, parent, name, tags, config, dir, pauseAt, onBegin, onProgress, warn } = options;
+  const { runs, parent, name, tags, config, dataset, dir, pauseAt, onBegin, onProgress, warn } = options;
   let job: TrainingJob = { config, parent, name, tags };
   if (dir !== undefined) {
     const resumed = await runToResume(dir, runs, {});
     if (resumed.completed !== undefined) return undefined;
     job = resumed.job;
   }
+  if (dataset !== undefined) job = { ...job, dataset };
   if (pauseAt !== undefined && pauseAt < config.training.max_steps) job = { ...job, pauseAt };
   const session = new TrainSession({
     job,

@@ -23,9 +23,9 @@ function filling(): RunStore {
     async createRun(description, options) {
       if (begun++ === 0) return await createRun(description, options);
       const dir = await reserveRun(description);
-      const metrics = join(dir, "metrics.jsonl");
-      await Deno.remove(metrics);
-      await Deno.symlink("/dev/full", metrics); // every write to it finds the disk full
+      const events = join(dir, "events.jsonl");
+      await Deno.remove(events);
+      await Deno.symlink("/dev/full", events); // every write to it finds the disk full
       return await resumeRun(dir, 0, { ...options, training: description });
     },
   };
