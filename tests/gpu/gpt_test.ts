@@ -6,7 +6,15 @@ import { trainingGraph } from "../../models/gpt.ts";
 import type { DropoutMasks } from "./float64_gpt.ts";
 import { gpt } from "./float64_gpt.ts";
 import { activationMask, attentionMask } from "./masks.ts";
-import { assertClose, OPERANDS, randomIds, randomParameters, runGraph, withGpu } from "./support.ts";
+import {
+  assertClose,
+  openGraph,
+  OPERANDS,
+  randomIds,
+  randomParameters,
+  runGraph,
+  withGpu,
+} from "./support.ts";
 import { COMBINED, VARIANTS } from "./variant_models.ts";
 
 interface Case {
@@ -84,6 +92,30 @@ for (const c of COMBINED) {
     Deno.test(`variants together, loss and gradients: ${c.name}, ${mode.name}`, () => check(mode.options, c));
   }
 }
+
+Deno.test("the gradients of two micro-batches add up, of every parameter that variants have", () =>
+  withGpu({}, async (gpu) => {
+    const { model, B, T } = COMBINED[0]!;
+    const config = modelConfig(model);
+    const V = config.vocab_size;
+    const p = randomParameters(config);
+    const opened = openGraph(gpu, trainingGraph(config, { B, T, micro_batches: 2, ring: 3 }), p);
+    const micro = [1, 3].map((stream) => ({
+      ids: randomIds(B * T, stream, V),
+      targets: randomIds(B * T, stream + 1, V),
+    }));
+    let gradients: Record<string, Float32Array> = {};
+    for (const { ids, targets } of micro) {
+      const inputs = { input_ids: ids, targets, token_index: tokenIndex(ids, V) };
+      ({ gradients } = await opened.run({ inputs }));
+    }
+    opened.close();
+    const each = micro.map(({ ids, targets }) => gpt(config, { B, T }, p, ids, targets).gradients);
+    for (const { name } of parameters(config)) {
+      const mean = each[0]![name]!.map((v, i) => (v + each[1]![name]![i]!) / 2);
+      assertClose(name, gradients[name]!, mean, 4 * config.n_embd + V + 2 * B * T);
+    }
+  }));
 
 Deno.test("a model with dropout in all its places, operands in textures, masks computed again on the host", async () => {
   const step = { seed: 1234567, index: 89 };
