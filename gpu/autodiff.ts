@@ -3,9 +3,12 @@
  *
  * Each op brings its own rule; here is only the order and the summing of contributions. A gradient of a parameter is
  * not a tensor of its own but a slot of the gradient buffer: the first contribution overwrites it, later ones add.
+ *
+ * Of nodes that are to be computed again (`Graph.recompute`) the rules get twins: when the way back comes to a run of them,
+ * all of it is added once more, and what nobody needs of that the planner drops.
  */
 
-import type { Tensor } from "./graph.ts";
+import type { Graph, Node, Tensor } from "./graph.ts";
 import { add, identity } from "./kernels/elementwise/mod.ts";
 
 /** Options of `gradients`. */
@@ -25,6 +28,7 @@ export function gradients(loss: Tensor, parameters: Tensor[], options: GradientO
   const contributions = new Map<Tensor, Tensor[]>();
   const wanted = new Set(parameters);
   const reaches = needsGradient(graph.nodes.length, loss, wanted);
+  const twinOf = twins(graph);
 
   for (let i = loss.node?.id ?? -1; i >= 0; i--) {
     const node = graph.nodes[i]!;
@@ -32,7 +36,8 @@ export function gradients(loss: Tensor, parameters: Tensor[], options: GradientO
     const incoming = node.outputs.map((output) => sum(contributions.get(output)));
     if (!reaches.has(node.id) || (!isLoss && incoming.every((g) => g === undefined))) continue;
     if (node.op.backward === undefined) throw new Error(`${node.name}: no gradient rule`);
-    const outgoing = graph.scope(`d ${node.name}`, () => node.op.backward!(node, incoming));
+    const twin = twinOf(node);
+    const outgoing = graph.scope(`d ${node.name}`, () => twin.op.backward!(twin, incoming));
     node.inputs.forEach((input, k) => {
       const gradient = outgoing[k];
       if (gradient === undefined) return;
@@ -56,6 +61,24 @@ export function gradients(loss: Tensor, parameters: Tensor[], options: GradientO
     slots.sort((a, b) => a.node!.id - b.node!.id); // the order in which they run
     slots.forEach((gradient, k) => gradient.accumulate = options.accumulate === true || k > 0);
   }
+}
+
+/** What the gradient rule of a node looks at: the node itself, or its twin in a run that is computed again. */
+function twins(graph: Graph): (node: Node) => Node {
+  const made = new Map<Node, Node>();
+  const repeated = new Map<Tensor, Tensor>();
+  return (node) => {
+    const run = graph.recomputed.find(({ first, end }) => first <= node.id && node.id < end);
+    if (run === undefined) return node;
+    if (!made.has(node)) {
+      for (const original of graph.nodes.slice(run.first, run.end)) {
+        const twin = graph.repeat(original, original.inputs.map((input) => repeated.get(input) ?? input));
+        made.set(original, twin);
+        original.outputs.forEach((output, i) => repeated.set(output, twin.outputs[i]!));
+      }
+    }
+    return made.get(node)!;
+  };
 }
 
 /** Ids of the nodes through which a wanted parameter reaches the loss. */

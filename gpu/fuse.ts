@@ -64,6 +64,7 @@ export function fuse(
         inputs: [first],
         outputs: [first],
         attrs: {},
+        repeats: node.repeats,
       };
       open({ root, chain: [node] }, node);
     } else {

@@ -75,6 +75,8 @@ export interface Node {
   readonly outputs: Tensor[];
   // deno-lint-ignore no-explicit-any
   readonly attrs: any;
+  /** Whether it computes once more what an earlier node did, see `Graph.recompute`. */
+  readonly repeats: boolean;
 }
 
 /** How an output of a node looks. */
@@ -96,6 +98,8 @@ export class Graph {
   readonly outputs = new Map<string, Tensor>();
   /** Id of the first node of the backward pass; Infinity while there is none. */
   backwardFrom = Infinity;
+  /** Runs of nodes, by id, whose results the backward pass computes again; see `recompute`. */
+  readonly recomputed: { first: number; end: number }[] = [];
   /** The numbers of each constant: logical elements, row after row. */
   readonly constants = new Map<Tensor, Float32Array>();
   #scope: string[] = [];
@@ -151,10 +155,32 @@ export class Graph {
   // deno-lint-ignore no-explicit-any
   node(op: Op, inputs: Tensor[], attrs: any, outputs: OutputSpec[]): Node {
     const name = [...this.#scope, op.name].join("/");
-    const node: Node = { id: this.nodes.length, op, name, inputs, outputs: [], attrs };
+    const node: Node = { id: this.nodes.length, op, name, inputs, outputs: [], attrs, repeats: false };
     this.nodes.push(node);
     for (const spec of outputs) this.addOutput(node, spec);
     return node;
+  }
+
+  /**
+   * Has the backward pass compute again what `define` adds, instead of keeping it from the forward pass: memory for the
+   * nodes' results is needed for the time of their own gradients alone (Chen et al. 2016, "Training Deep Nets with Sublinear
+   * Memory Cost", arXiv:1604.06174). What the nodes read from others is kept.
+   */
+  recompute<T>(define: () => T): T {
+    const first = this.nodes.length;
+    const result = define();
+    this.recomputed.push({ first, end: this.nodes.length });
+    return result;
+  }
+
+  /** Adds a node that computes once more what another one does, from inputs of the same values. */
+  repeat(node: Node, inputs: Tensor[]): Node {
+    const twin: Node = { ...node, id: this.nodes.length, inputs, outputs: [], repeats: true };
+    this.nodes.push(twin);
+    for (const { name, rows, cols, form, dtype } of node.outputs) {
+      twin.outputs.push(this.#tensor({ name, rows, cols, form, dtype, kind: "activation", node: twin }));
+    }
+    return twin;
   }
 
   /** Adds one more output to a node, such as a gradient that its forward pass computes on the way. */

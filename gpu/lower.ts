@@ -54,6 +54,8 @@ export interface Dispatch {
   label: string;
   name: string;
   phase: Phase;
+  /** Whether it computes again what an earlier one did. */
+  repeats: boolean;
   code: string;
   args: { tensor: Tensor; access: Access; storage: Storage | undefined }[];
   usesStep: boolean;
@@ -227,6 +229,7 @@ ${row}${body}}
       label: spec.label,
       name: spec.node.name,
       phase: this.#host.phaseOf(spec.node),
+      repeats: spec.node.repeats,
       code: `${code}${constants}${floats}${spec.body}`,
       args,
       usesStep,

@@ -40,6 +40,7 @@ export interface Plan {
   readonly blocks: Block[];
   readonly storages: Map<Tensor, Storage>;
   readonly memory: ProgramMemory;
+  /** Floating-point operations, without those that compute something again. */
   readonly flops: number;
 }
 
@@ -106,7 +107,7 @@ export function plan(graph: Graph, target: PlanTarget, parameters: ParameterLayo
     blocks,
     storages,
     memory,
-    flops: dispatches.reduce((sum, d) => sum + d.flops, 0),
+    flops: dispatches.reduce((sum, d) => sum + (d.repeats ? 0 : d.flops), 0),
   };
 }
 

@@ -29,6 +29,12 @@ import type { ModelConfig } from "./config.ts";
 import { parameterSpecs } from "./parameter_specs.ts";
 import { SITES } from "./sites.ts";
 
+/** What of a step's forward pass is computed again in its backward pass, to save memory: nothing, or the blocks. */
+export const GRADIENT_CHECKPOINTING = ["none", "block"] as const;
+
+/** One of {@link GRADIENT_CHECKPOINTING}. */
+export type GradientCheckpointing = typeof GRADIENT_CHECKPOINTING[number];
+
 /** A graph with the model's parameters in it. */
 interface Scaffold {
   graph: Graph;
@@ -55,17 +61,26 @@ function scaffold(c: ModelConfig): Scaffold {
 function transformer( // tokens [B * T] -> [B * T, C]
   { graph, parameter }: Scaffold,
   config: ModelConfig,
-  options: { tokens: Tensor; T: number; index?: Tensor; training: boolean; attend: Attend },
+  options: {
+    tokens: Tensor;
+    T: number;
+    index?: Tensor;
+    training: boolean;
+    attend: Attend;
+    /** Whether the backward pass computes blocks again: all but the last, which it comes to first. */
+    recompute?: boolean;
+  },
 ): Tensor {
-  const { tokens, T, index, training, attend } = options;
+  const { tokens, T, index, training, attend, recompute = false } = options;
   const { embd_pdrop, resid_pdrop } = training ? config : { embd_pdrop: 0, resid_pdrop: 0 };
   const rotation = rotationOf(graph, config, T);
   let x = embedding(tokens, parameter("wte.weight")!, parameter("wpe.weight"), T, index); // [B * T, C]
   x = dropout(x, embd_pdrop, SITES.embedding);
   for (let layer = 0; layer < config.n_layer; layer++) {
+    const define = () => block(x, layer, { config, parameter, resid_pdrop, attend, rotation });
     x = graph.scope(
       `h.${layer}`,
-      () => block(x, layer, { config, parameter, resid_pdrop, attend, rotation }),
+      () => recompute && layer < config.n_layer - 1 ? graph.recompute(define) : define(),
     );
   }
   return norm("ln_f", x, { config, parameter }); // [B * T, C]
@@ -77,10 +92,11 @@ function transformer( // tokens [B * T] -> [B * T, C]
  *
  * @param micro_batches micro-batches of a step; the loss and its gradient are divided by it, and gradients add up
  * @param ring places of the ring of losses
+ * @param gradient_checkpointing `block`: of a block only its input is kept for the backward pass, which computes the rest again
  */
 export function trainingGraph(
   c: ModelConfig,
-  size: BatchSize & { micro_batches: number; ring: number },
+  size: BatchSize & { micro_batches: number; ring: number; gradient_checkpointing?: GradientCheckpointing },
 ): Graph {
   const base = scaffold(c);
   const rows = size.B * size.T;
@@ -88,7 +104,8 @@ export function trainingGraph(
   const targets = base.graph.input("targets", rows);
   const index = base.graph.input("token_index", tokenIndexLength(rows));
   const attend = attendBatch(c, size, c.attn_pdrop);
-  const x = transformer(base, c, { tokens, T: size.T, index, training: true, attend }); // [B * T, C]
+  const recompute = size.gradient_checkpointing === "block";
+  const x = transformer(base, c, { tokens, T: size.T, index, training: true, attend, recompute }); // [B * T, C]
   const loss = headLoss(x, base.head, targets, 1 / (rows * size.micro_batches), size.ring);
   gradients(loss, base.trained, { accumulate: size.micro_batches > 1 });
   base.graph.output("losses", loss);

@@ -26,7 +26,7 @@ import {
   warmUp,
 } from "../gpu/mod.ts";
 import type { ModelConfig } from "./config.ts";
-import { evaluationGraph, trainingGraph } from "./gpt.ts";
+import { evaluationGraph, type GradientCheckpointing, trainingGraph } from "./gpt.ts";
 import { parameterSpecs } from "./parameter_specs.ts";
 import { parameters, type Weights } from "./parameters.ts";
 
@@ -38,6 +38,8 @@ export interface TrainableOptions {
   max_seq_length: number;
   /** Micro-batches of a step. */
   accumulate_grad_batches: number;
+  /** What of the forward pass is computed again in the backward pass, to save memory. @default "none" */
+  gradient_checkpointing?: GradientCheckpointing;
   /** @default "adamw" */
   optimizer?: OptimizerName;
   beta1: number;
@@ -259,6 +261,7 @@ export function trainingPlan(config: ModelConfig, options: TrainableOptions, tar
     T: options.max_seq_length,
     micro_batches: options.accumulate_grad_batches,
     ring: METRICS_RING,
+    gradient_checkpointing: options.gradient_checkpointing ?? "none",
   });
   return plan(graph, target, layoutParameters(parameterSpecs(config), target, options.optimizer));
 }

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { defaultMomentum, OPTIMIZERS } from "../gpu/mod.ts";
-import { LORA_TARGETS } from "../models/mod.ts";
+import { GRADIENT_CHECKPOINTING, LORA_TARGETS } from "../models/mod.ts";
 import { SCHEDULES } from "./schedule.ts";
 
 const count = (description: string) => z.int().min(1).describe(description);
@@ -32,6 +32,9 @@ export const trainingSectionSchema = z.strictObject({
     .describe(
       "fine-tuning: train adapters of low rank (rank, alpha, targets) and leave the model's weights as they are",
     ),
+  gradient_checkpointing: z.enum(GRADIENT_CHECKPOINTING)
+    .describe("block: blocks are computed again in the backward pass, for less memory and a third more work")
+    .default("none"),
   optimizer: z.enum(OPTIMIZERS).describe(
     "how weights move by their gradients; docs/optimizers.md compares them",
   )

@@ -18,9 +18,9 @@ tracking: { runs_dir: runs }
 `;
 
 /** Learning rates that suit. */
-const RATES = { adamw: 3e-3, adamw_8bit: 3e-3, muon: 3e-3, lion: 5e-4, sgd: 1e-1 };
+const RATES = { adamw_8bit: 3e-3, muon: 3e-3, lion: 5e-4, sgd: 1e-1 };
 
-for (const optimizer of OPTIMIZERS) {
+for (const optimizer of OPTIMIZERS.filter((name) => name !== "adamw")) { // whose runs are killed in train_kill_test.ts
   Deno.test(`${optimizer}: a run learns, and one that pauses and goes on is the same, bit for bit`, () =>
     inFolder(async (dir) => {
       const settings = { optimizer, learning_rate: RATES[optimizer], max_steps: 20 };
@@ -98,13 +98,21 @@ Deno.test("what `plan` shows of the moments of chatgot_tiny_char", async () => {
   }
 });
 
-Deno.test("the memory that is planned is the memory that is taken, with the moments in 8 bits and with Muon's matrices", () =>
+Deno.test("the memory that is planned is taken: moments in 8 bits and blocks computed again, Muon's matrices", () =>
   inFolder(async (dir) => {
     const model = join(dir, "model.yaml");
     await Deno.writeTextFile(model, "model: { n_layer: 3, n_head: 4, n_embd: 128, n_positions: 64 }");
-    for (const optimizer of ["adamw_8bit", "muon"]) {
-      const training = { max_steps: 2, batch_size: 8, warmup_steps: 1, optimizer };
+    for (
+      const settings of [
+        { optimizer: "adamw_8bit", gradient_checkpointing: "block" },
+        { optimizer: "muon", gradient_checkpointing: "none" },
+      ]
+    ) {
+      const training = { max_steps: 2, batch_size: 8, warmup_steps: 1, ...settings };
       const { peak, planned } = await measurePlanned(dir, model, training);
-      assert.ok(Math.abs(peak / planned - 1) < 0.1, `${optimizer}: ${peak} bytes taken, ${planned} planned`);
+      assert.ok(
+        Math.abs(peak / planned - 1) < 0.1,
+        `${settings.optimizer}: ${peak} bytes taken, ${planned} planned`,
+      );
     }
   }));
