@@ -102,6 +102,7 @@ export type {
   PipelineOptions,
   PipelineRun,
   ScriptConfig,
+  SectionKeys,
   StageName,
   StageReport,
   TrainedRun,

@@ -22,25 +22,23 @@ import {
 import { type Attention, attentionOver } from "./attention.ts";
 import { CheckpointKeeper } from "./checkpoint_keeper.ts";
 import { generateText, type TextOptions } from "./generate_text.ts";
-import { findNotFinite, notFiniteError } from "./not_finite.ts";
+import { checkFinite, findNotFinite, notFiniteError, NotFiniteStep } from "./not_finite.ts";
 import { type OpenTraining, openTraining, type TrainingPreview } from "./open_training.ts";
 import { Probe, type ValidationLoss } from "./probe.ts";
 import { resolveRunConfig, type RunConfig, toYaml } from "./run_config.ts";
 import { learningRate } from "./schedule.ts";
+import { scriptSource, type SectionKeys } from "./script_config.ts";
 import { StepRunner } from "./step_runner.ts";
 import type { TrainingState } from "./training_state.ts";
-
-/** Keys of a section of a config. */
-type Section = Readonly<Record<string, unknown>>;
 
 /** What model to open, and how to train it. */
 export interface SessionOptions {
   /** Path of a run config (`configs/models/…`), or keys of the section `model`; defaults fill what is missing. */
-  model?: string | Section;
+  model?: string | SectionKeys;
   /** What to train on; the config's section `data` is prepared when left out. */
   data?: Dataset;
   /** Keys of the section `training`, such as `learning_rate`. `max_steps` is where the schedule ends, not the training. */
-  training?: Section;
+  training?: SectionKeys;
   /** Folder that `save` wrote, to go on from exactly there; `model` is then left out. */
   from?: string;
   /** Gets warnings, one line each. @default standard error */
@@ -243,10 +241,9 @@ export class ModelSession implements Disposable {
   #take(results: StepMetrics[], secondsPerStep: number): void {
     const { training } = this.config;
     const { batch_size, max_seq_length, accumulate_grad_batches } = training;
-    for (const { step, loss, grad_norm } of results) {
-      if (!Number.isFinite(loss) || !Number.isFinite(grad_norm)) {
-        throw new NotFiniteStep({ step, loss, grad_norm });
-      }
+    for (const metrics of results) {
+      checkFinite(metrics);
+      const { step, loss, grad_norm } = metrics;
       this.#step = step;
       this.#state.train_loss = loss;
       this.#state.seconds += secondsPerStep;
@@ -264,13 +261,6 @@ export class ModelSession implements Disposable {
     this.#runner.repeat(metrics.step); // its gradients again: later steps have overwritten them
     const tensor = await findNotFinite(this.#model);
     return notFiniteError({ ...metrics, tensor }, "what was saved before this step is sound");
-  }
-}
-
-/** Thrown between reading a loss and telling of it. */
-class NotFiniteStep extends Error {
-  constructor(readonly metrics: StepMetrics) {
-    super();
   }
 }
 
@@ -294,16 +284,11 @@ export async function openSession(options: SessionOptions = {}): Promise<ModelSe
     throw new UserError("model and from cannot both be given", { hint: "a saved session knows its model" });
   }
   const folder = from === undefined ? undefined : userPath(from);
+  const { configPath, flags } = scriptSource(options);
   const config = await resolveRunConfig({
-    configPath: folder === undefined
-      ? typeof model === "string" ? model : undefined
-      : join(folder, "config.yaml"),
+    configPath: folder === undefined ? configPath : join(folder, "config.yaml"),
     settled: folder !== undefined,
-    flags: {
-      ...keysOf("model", typeof model === "string" ? undefined : model),
-      ...keysOf("training", options.training),
-      "data.corpus": data?.header.name,
-    },
+    flags: { ...flags, "data.corpus": data?.header.name },
   });
   await ensureAdapter({ log: warn });
   const training = await openTraining(await jobOf(config, folder), data);
@@ -323,8 +308,4 @@ async function jobOf(config: RunConfig, folder: string | undefined) {
   if (newest === undefined) throw new UserError("holds no saved session", { file: displayPath(folder) });
   const max_steps = Math.max(config.training.max_steps, newest);
   return { config: { ...config, training: { ...config.training, max_steps } }, resume: folder };
-}
-
-function keysOf(section: string, keys: Section = {}): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(keys).map(([key, value]) => [`${section}.${key}`, value]));
 }

@@ -1,7 +1,7 @@
 /** Finding out where a NaN or Infinity came up. */
 
 import { UserError } from "../common/mod.ts";
-import { parameters, type TrainableModel } from "../models/mod.ts";
+import { parameters, type StepMetrics, type TrainableModel } from "../models/mod.ts";
 
 /** A step whose loss or gradient was NaN or Infinity. */
 export interface NotFinite {
@@ -10,6 +10,18 @@ export interface NotFinite {
   grad_norm: number;
   /** The first tensor with such a value, such as `gradient of h.1.mlp.c_fc.weight`. */
   tensor: string;
+}
+
+/** Thrown between reading a loss that is not finite and telling of it. */
+export class NotFiniteStep extends Error {
+  constructor(readonly metrics: StepMetrics) {
+    super();
+  }
+}
+
+/** Throws `NotFiniteStep` when a step's loss or gradient is NaN or Infinity. */
+export function checkFinite(metrics: StepMetrics): void {
+  if (!Number.isFinite(metrics.loss) || !Number.isFinite(metrics.grad_norm)) throw new NotFiniteStep(metrics);
 }
 
 /**

@@ -5,7 +5,7 @@ import type { PipelineReport } from "./pipeline_report.ts";
 import type { StageName } from "./pipeline_state.ts";
 import type { RunStore } from "./recorder.ts";
 import type { PipelineHooks } from "./stages/stage.ts";
-import { type ScriptConfig, scriptFlags } from "./train.ts";
+import { type ScriptConfig, scriptSource } from "./script_config.ts";
 
 /** What a pipeline is to do. */
 export interface PipelineOptions extends ScriptConfig, PipelineHooks {
@@ -42,8 +42,7 @@ export interface PipelineRun extends Omit<PipelineReport, "run"> {
 export async function pipelineWith(options: PipelineOptions, runs: RunStore): Promise<PipelineRun> {
   const { run, ...report } = await runPipeline(
     {
-      configPath: options.model,
-      flags: scriptFlags(options),
+      ...scriptSource(options),
       resume: options.resume,
       stage: options.stage,
       forceRestart: options.force_restart,

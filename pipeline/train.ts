@@ -11,19 +11,8 @@ import { openTraining, type TrainingJob } from "./open_training.ts";
 import type { Recorder, RunStore } from "./recorder.ts";
 import { beginRun, findRun, runToResume } from "./resume.ts";
 import { resolveRunConfig } from "./run_config.ts";
+import { type ScriptConfig, scriptSource } from "./script_config.ts";
 import type { TrainingProgress, TrainingResult } from "./training_result.ts";
-
-/** What a script says of a run's configuration. */
-export interface ScriptConfig {
-  /** Path of a run config (`configs/models/…`); the defaults when left out. */
-  model?: string;
-  /** Keys of the section `training` of a config, such as `max_steps`; they go before those of the file. */
-  training?: Readonly<Record<string, number | string | Readonly<Record<string, unknown>>>>;
-  /** First part of the name of the run's folder; the config's name when left out. */
-  name?: string;
-  /** Folder that holds the runs. @default "runs" */
-  runs_dir?: string;
-}
 
 /** What to train, and how. */
 export interface TrainOptions extends ScriptConfig {
@@ -94,12 +83,9 @@ export async function trainWith(options: TrainOptions, runs: RunStore): Promise<
 }
 
 async function jobOf(options: TrainOptions, runs: RunStore): Promise<TrainingJob> {
-  const flags = {
-    ...scriptFlags(options),
-    // The run's record names what it was trained on, whatever the file says.
-    "data.corpus": options.data?.header.name,
-  };
-  const config = await resolveRunConfig({ configPath: options.model, flags });
+  const { configPath, flags } = scriptSource(options);
+  flags["data.corpus"] = options.data?.header.name; // the run's record names what it was trained on, whatever the file says
+  const config = await resolveRunConfig({ configPath, flags });
   const pause = options.pause_at === undefined ? {} : { pauseAt: options.pause_at };
   if (options.resume === undefined) return { config, ...pause };
   const { runs_dir, name } = config.tracking;
@@ -108,13 +94,4 @@ async function jobOf(options: TrainOptions, runs: RunStore): Promise<TrainingJob
   const { job, completed } = await runToResume(dir, runs, { flags });
   if (completed === undefined) return { ...job, ...pause };
   throw new UserError("the run has come to its end", { hint: "give training.max_steps a larger number" });
-}
-
-/** What a script says of a configuration, as flags by key. */
-export function scriptFlags({ training = {}, name, runs_dir }: ScriptConfig): Record<string, unknown> {
-  return {
-    ...Object.fromEntries(Object.entries(training).map(([key, value]) => [`training.${key}`, value])),
-    "tracking.name": name,
-    "tracking.runs_dir": runs_dir,
-  };
 }

@@ -12,7 +12,7 @@ import type { Dataset } from "../data/mod.ts";
 import type { Gpu, KernelTime } from "../gpu/mod.ts";
 import type { AdapterBase, StepMetrics, TrainableModel } from "../models/mod.ts";
 import { CheckpointKeeper } from "./checkpoint_keeper.ts";
-import { findNotFinite, type NotFinite, notFiniteError } from "./not_finite.ts";
+import { checkFinite, findNotFinite, type NotFinite, notFiniteError, NotFiniteStep } from "./not_finite.ts";
 import { utilization } from "./peak.ts";
 import { Probe } from "./probe.ts";
 import type { Recorder } from "./recorder.ts";
@@ -50,13 +50,6 @@ export interface TrainerOptions {
   onProgress?: (progress: TrainingProgress) => void;
   /** Gets warnings, one line each. */
   warn?: (line: string) => void;
-}
-
-/** Thrown between reading a loss and ending the run. */
-class NotFiniteStep extends Error {
-  constructor(readonly metrics: StepMetrics) {
-    super();
-  }
 }
 
 /** Trains one run, once. */
@@ -175,9 +168,7 @@ export class Trainer {
     const { max_steps, log_interval } = this.#o.config.training;
     const state = this.#state;
     for (const metrics of results) {
-      if (!Number.isFinite(metrics.loss) || !Number.isFinite(metrics.grad_norm)) {
-        throw new NotFiniteStep(metrics);
-      }
+      checkFinite(metrics);
       this.#step = metrics.step;
       state.loss_sum += metrics.loss;
       state.loss_count++;

@@ -99,6 +99,22 @@ Deno.test("analyse_runs.ts lists the best run first and draws mean and spread of
     assert.match(await Deno.readTextFile(join(dir, "pictures/final.svg")), /adamw: 1\.25 \(1 to 1\.5\)/);
   }));
 
+Deno.test("the code in docs/notebooks.md is right by its types", () =>
+  inTemp(async (dir) => {
+    const text = await Deno.readTextFile(join(ROOT, "docs/notebooks.md"));
+    const blocks = [...text.matchAll(/```ts\n([^]*?)```/g)].map((match) => match[1]!);
+    assert.ok(blocks.length > 0);
+    const file = join(dir, "block.ts");
+    const from = `"${import.meta.resolve("../../mod.ts")}"`;
+    await Deno.writeTextFile(file, blocks.map((block) => block.replace('"./mod.ts"', from)).join("\n"));
+    const { code, err } = await run(
+      Deno.execPath(),
+      ["check", "--config", join(ROOT, "deno.json"), file],
+      dir,
+    );
+    assert.equal(code, 0, err);
+  }));
+
 interface Output {
   output_type: string;
   data?: Record<string, string[]>;

@@ -89,7 +89,8 @@ Deno.test("a model is described by keys, and what cannot be is refused", () =>
     await rejects(open(dir, { model: { n_layr: 1 } }), /n_layr/);
     await rejects(open(dir, { model: { n_layer: 1 }, from: dir }), /cannot both be given/);
     await rejects(open(dir, { from: join(dir, "nowhere") }), /nowhere/);
-    const run = await trainIn(dir, { max_steps: 2 });
+    const run = await trainIn(dir, { max_steps: 2 }, { model: { n_layer: 1, n_head: 1, n_embd: 16 } });
+    assert.deepEqual([run.model.config.n_layer, run.model.config.n_positions], [1, 64]); // keys do for `train` too
     await rejects(session.save(run.dir), /is the folder of a run.*choose another/);
     await Deno.writeTextFile(join(dir, "file"), "");
     await rejects(session.save(join(dir, "file")), /file stands where a folder should be/);
