@@ -129,6 +129,8 @@ export const trackingSectionSchema = z.strictObject({
   runs_dir: z.string().min(1).describe("folder that holds the runs").default("runs"),
   name: z.string().regex(/^[\w-][\w.-]*$/, "text of letters, digits, _, - and .").optional()
     .describe("first part of the run's folder; the config's name when left out"),
+  tags: z.array(z.string()).describe("labels to find the run by").optional(),
+  notes: z.string().describe("words about the run").optional(),
   monitor_interval: z.number().min(0)
     .describe("seconds from one line of system.jsonl (memory, power, GPU use, …) to the next; 0: none")
     .default(10),

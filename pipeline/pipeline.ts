@@ -79,9 +79,12 @@ export async function runPipeline(
 
 /** Makes the run's folder. */
 async function reserve({ config }: Situation, runs: RunStore): Promise<string> {
+  const { runs_dir, name, tags, notes } = config.tracking;
   return await runs.reserveRun({
-    runs_dir: userPath(config.tracking.runs_dir),
-    config_name: config.tracking.name,
+    runs_dir: userPath(runs_dir),
+    config_name: name,
+    ...(tags === undefined ? {} : { tags }),
+    ...(notes === undefined ? {} : { notes }),
     config_yaml: toYaml(config),
     seed: config.training.seed,
   });

@@ -105,6 +105,7 @@ export async function beginRun(
   }: TrainingPreview,
   warn: (line: string) => void,
 ): Promise<Recorder> {
+  const { notes, tags: ownTags = [] } = config.tracking;
   const { batch_size, max_seq_length, accumulate_grad_batches, seed } = config.training;
   const training = {
     seed,
@@ -121,7 +122,8 @@ export async function beginRun(
       config_name: config.tracking.name,
       ...(parent === undefined ? {} : { parent }),
       ...(name === undefined ? {} : { name }),
-      ...(tags === undefined ? {} : { tags }),
+      ...(notes === undefined ? {} : { notes }),
+      tags: [...ownTags, ...tags ?? []],
       config_yaml: toYaml(config),
     };
     return await runs.createRun({ ...description, ...training }, { warn });

@@ -245,3 +245,54 @@ Deno.test("a metric may be called anything", () =>
     );
     assert.deepEqual(Object.keys(readMetrics(dir)), names);
   }));
+
+Deno.test("two processes that read while a third one writes see every line once, whole and in order", () =>
+  inFolder(async (dir) => {
+    const LINES = 600;
+    const door = JSON.stringify(import.meta.resolve("../../experiments/mod.ts"));
+    const run = async (name: string, body: string): Promise<string> => {
+      await Deno.writeTextFile(join(dir, name), body);
+      const { stdout, success } = await new Deno.Command(Deno.execPath(), {
+        args: [
+          "run",
+          "-A",
+          "--no-check",
+          "--config",
+          join(import.meta.dirname!, "../../deno.json"),
+          join(dir, name),
+        ],
+        stderr: "inherit",
+      }).output();
+      assert.ok(success);
+      return new TextDecoder().decode(stdout);
+    };
+    const reader = `
+      import { listRuns, MetricsFollower } from ${door};
+      let follower, looks = 0, length = 0;
+      while (length < ${LINES}) {
+        const [entry] = await listRuns(${JSON.stringify(join(dir, "runs"))});
+        if (entry !== undefined) {
+          follower ??= new MetricsFollower(entry.dir);
+          follower.read();
+          const series = follower.series.get("x");
+          length = series?.value.length ?? 0;
+          if (series?.value.some((value, i) => value !== i || series.step[i] !== i + 1)) throw new Error("out of order");
+          const listed = entry.metrics.by_name.x;
+          if (listed !== undefined && (listed.last !== listed.count - 1 || listed.count > length)) throw new Error("not whole");
+          if (entry.problems.length > 0) throw new Error(entry.problems.join());
+          looks++;
+        }
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      console.log(looks);`;
+    const writer = `
+      import { startRun } from ${door};
+      const run = await startRun({ runs_dir: ${JSON.stringify(join(dir, "runs"))} });
+      for (let i = 0; i < ${LINES}; i++) {
+        run.log({ x: i });
+        if (i % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      run.finish();`;
+    const [a, b] = await Promise.all([run("a.ts", reader), run("b.ts", reader), run("writer.ts", writer)]);
+    assert.ok(Number(a) > 1 && Number(b) > 1, `${a} and ${b} looks`);
+  }));

@@ -4,9 +4,9 @@ import { Ajv2020 } from "ajv";
 import assert from "assert";
 import { join } from "path";
 import { readJson } from "../../common/mod.ts";
-import { jsonSchemas, readLines } from "../../experiments/mod.ts";
+import { jsonSchemas, readLines, readRun } from "../../experiments/mod.ts";
 import { ROOT } from "../house/files.ts";
-import { inFolder, trainIn } from "../pipeline/training_support.ts";
+import { inFolder, TINY_CONFIG, trainIn } from "../pipeline/training_support.ts";
 import { makeManyRuns } from "./many_runs.ts";
 
 const STREAMS = ["metrics", "samples", "system", "events"] as const;
@@ -50,6 +50,8 @@ Deno.test("the shipped schemas are the code's (scripts/write_schemas.ts writes t
 Deno.test("a training that was resumed and one that failed satisfy the schemas", () =>
   inFolder(async (dir) => {
     const first = await trainIn(dir, { max_steps: 20 });
+    const { tags, notes } = await readRun(first.dir);
+    assert.deepEqual([tags, notes], [["tiny"], "a try"]);
     assert.ok(await checkRun(first.dir) > 20);
     await trainIn(dir, { max_steps: 24 }, { resume: first.dir });
     await checkRun(first.dir);
@@ -60,7 +62,7 @@ Deno.test("a training that was resumed and one that failed satisfy the schemas",
     await assert.rejects(trainIn(dir, { learning_rate: 1e30, max_steps: 30 }, { name: "failing" }));
     const names = Array.from(Deno.readDirSync(join(dir, "runs")), ({ name }) => name);
     await checkRun(join(dir, "runs", names.find((name) => name.startsWith("failing"))!));
-  }));
+  }, TINY_CONFIG.replace("runs_dir: runs", "runs_dir: runs, tags: [tiny], notes: a try")));
 
 Deno.test("the runs that tests make in masses satisfy the schemas", () =>
   inFolder(async (dir) => {
