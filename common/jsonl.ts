@@ -92,7 +92,7 @@ function mendTail(file: Deno.FsFile): void {
   }
   const torn = tail.subarray(tail.lastIndexOf(10) + 1);
   if (torn.length === 0) return;
-  if (parseRecord(new TextDecoder().decode(torn)) !== undefined) {
+  if (jsonlRecord(new TextDecoder().decode(torn)) !== undefined) {
     file.seekSync(0, Deno.SeekMode.End);
     file.writeSync(new Uint8Array([10]));
   } else {
@@ -112,7 +112,7 @@ export function parseJsonl(text: string, file: string): JsonlRecord[] {
   const last = lines.length - 1; // holds "" when the text ends with a whole line
   lines.forEach((line, i) => {
     if (line.trim() === "") return;
-    const record = parseRecord(line);
+    const record = jsonlRecord(line);
     if (record !== undefined) records.push(record);
     else if (i !== last) {
       throw new UserError("is not a JSON object", { file, line: i + 1, hint: "mend or remove that line" });
@@ -134,7 +134,7 @@ export async function readJsonl(path: string): Promise<JsonlRecord[]> {
 }
 
 /** A line's object, or undefined if the line is anything else. */
-function parseRecord(line: string): JsonlRecord | undefined {
+export function jsonlRecord(line: string): JsonlRecord | undefined {
   try {
     const value: unknown = JSON.parse(line);
     return typeof value === "object" && value !== null && !Array.isArray(value)

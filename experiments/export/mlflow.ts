@@ -6,7 +6,7 @@
 import { UserError } from "../../common/mod.ts";
 import type { RunEntry, RunState } from "../reading/run_entry.ts";
 import { readLines } from "../reading/run_lines.ts";
-import { LINE_KEYS } from "../tracker/metric_summary.ts";
+import { metricsOf } from "../tracker/metric_summary.ts";
 import {
   batches,
   type Entity,
@@ -76,7 +76,7 @@ async function send(run: RunEntry, server: MlflowServer, experimentId: string): 
     start_time: timeOf(run.created, Date.now()),
   });
   const runId = String((answer.run as { info: { run_id: unknown } }).info.run_id);
-  for (const batch of batches({ metrics: metricsOf(run), params: paramsOf(run), tags: tagsOf(run) })) {
+  for (const batch of batches({ metrics: metricEntities(run), params: paramsOf(run), tags: tagsOf(run) })) {
     await server.post("runs/log-batch", { run_id: runId, ...batch });
   }
   const status = STATUS[run.state];
@@ -88,18 +88,16 @@ async function send(run: RunEntry, server: MlflowServer, experimentId: string): 
 }
 
 /** One entry a value; what was not finite goes as the text `NaN`, as JSON writes doubles of Protocol Buffers. */
-function metricsOf(run: RunEntry): Entity[] {
+function metricEntities(run: RunEntry): Entity[] {
   const keys = mlflowKeys(Object.keys(run.metrics.by_name));
   const start = timeOf(run.created, 0);
   return readLines(run, "metrics").flatMap((line) =>
-    Object.entries(line)
-      .filter(([name, value]) => !LINE_KEYS.includes(name) && (typeof value === "number" || value === null))
-      .map(([name, value]) => ({
-        key: keys.get(name) ?? mlflowKeys([name]).get(name)!,
-        value: value === null ? "NaN" : value as number,
-        timestamp: timeOf(line.time, start),
-        step: typeof line.step === "number" ? Math.round(line.step) : 0,
-      }))
+    metricsOf(line).map(([name, value]) => ({
+      key: keys.get(name) ?? mlflowKeys([name]).get(name)!,
+      value: value ?? "NaN",
+      timestamp: timeOf(line.time, start),
+      step: typeof line.step === "number" ? Math.round(line.step) : 0,
+    }))
   );
 }
 

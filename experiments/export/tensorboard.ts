@@ -10,7 +10,7 @@ import { join } from "path";
 import { type JsonlRecord, writeFileAtomic } from "../../common/mod.ts";
 import type { RunEntry } from "../reading/run_entry.ts";
 import { readLines } from "../reading/run_lines.ts";
-import { LINE_KEYS } from "../tracker/metric_summary.ts";
+import { metricsOf } from "../tracker/metric_summary.ts";
 import { crc32c } from "./crc32c.ts";
 import { concat, Message } from "./protobuf.ts";
 
@@ -46,9 +46,7 @@ function event(line: JsonlRecord, start: number, values: Message[]): Message {
 
 /** `Summary.Value`: tag = 1, simple_value = 2. What was not finite is NaN, which TensorBoard marks. */
 function scalars(line: JsonlRecord): Message[] {
-  return Object.entries(line)
-    .filter(([name, value]) => !LINE_KEYS.includes(name) && (typeof value === "number" || value === null))
-    .map(([name, value]) => new Message().bytes(1, name).float(2, typeof value === "number" ? value : NaN));
+  return metricsOf(line).map(([name, value]) => new Message().bytes(1, name).float(2, value ?? NaN));
 }
 
 /** TensorBoard's number for a tensor of texts. */

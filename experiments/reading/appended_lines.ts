@@ -4,7 +4,7 @@
  * over and counted, wherever it stands, so that a damaged run is still shown.
  */
 
-import type { JsonlRecord } from "../../common/mod.ts";
+import { type JsonlRecord, jsonlRecord } from "../../common/mod.ts";
 import { readSome } from "./read_file.ts";
 
 /** How far a file has been read. */
@@ -80,7 +80,7 @@ function visitLines(bytes: Uint8Array, visit: (record: JsonlRecord) => void): nu
   let broken = 0;
   for (const line of text.split("\n")) {
     if (line.trim() === "") continue;
-    const record = recordOf(line);
+    const record = jsonlRecord(line);
     if (record === undefined) broken++;
     else visit(record);
   }
@@ -98,15 +98,6 @@ function recordsAtOnce(text: string): JsonlRecord[] | undefined {
     const values: unknown[] = JSON.parse(`[${lines.replaceAll("\n", ",")}]`);
     const isInOrder = values.length === lines.split("\n").length && values.every(isRecord);
     return isInOrder ? values as JsonlRecord[] : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function recordOf(line: string): JsonlRecord | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return isRecord(value) ? value : undefined;
   } catch {
     return undefined;
   }

@@ -2,7 +2,7 @@
 
 import { join } from "path";
 import { type JsonlRecord, userPath } from "../../common/mod.ts";
-import { LINE_KEYS } from "../tracker/metric_summary.ts";
+import { metricsOf } from "../tracker/metric_summary.ts";
 import { BEGINNING, type Place, readAppended } from "./appended_lines.ts";
 
 /**
@@ -75,9 +75,7 @@ export class MetricsFollower {
     const step = numberOf(line.step);
     const time = typeof line.time === "string" ? Date.parse(line.time) : NaN;
     const tokens = numberOf(line.tokens);
-    for (const name of Object.keys(line)) {
-      const value = line[name];
-      if (LINE_KEYS.includes(name) || (typeof value !== "number" && value !== null)) continue;
+    for (const [name, value] of metricsOf(line)) {
       let series = this.#series.get(name);
       if (series === undefined) {
         series = { step: [], time: [], tokens: [], value: [] };

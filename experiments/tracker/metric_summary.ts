@@ -40,6 +40,13 @@ export type MetricsSummary = z.output<typeof MetricsSummary>;
 /** Keys of a line that say when it was measured, and are no metrics. */
 export const LINE_KEYS: readonly string[] = ["step", "time", "tokens"];
 
+/** The metrics of a line by name, null where one was not finite. What is neither a number nor null is no metric. */
+export function metricsOf(line: JsonlRecord): [string, number | null][] {
+  const isMetric = (entry: [string, unknown]): entry is [string, number | null] =>
+    !LINE_KEYS.includes(entry[0]) && (typeof entry[1] === "number" || entry[1] === null);
+  return Object.entries(line).filter(isMetric);
+}
+
 /**
  * Sums up lines of `metrics.jsonl` one by one.
  *
@@ -68,18 +75,14 @@ export class MetricSummaries {
     this.#time = before?.time ?? null;
   }
 
-  /** Adds a line. What is neither a number nor null is no metric and passed over. */
+  /** Adds a line. */
   add(line: JsonlRecord): void {
     this.#lines++;
     const step = numberOrNull(line.step);
     this.#step = step ?? this.#step;
     this.#tokens = numberOrNull(line.tokens) ?? this.#tokens;
     if (typeof line.time === "string") this.#time = line.time;
-    for (const name of Object.keys(line)) {
-      const value = line[name];
-      if (LINE_KEYS.includes(name) || (typeof value !== "number" && value !== null)) continue;
-      this.#addValue(name, numberOrNull(value), step);
-    }
+    for (const [name, value] of metricsOf(line)) this.#addValue(name, numberOrNull(value), step);
   }
 
   #addValue(name: string, value: number | null, step: number | null): void {
