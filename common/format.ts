@@ -1,4 +1,4 @@
-/** Numbers for people: bytes, durations and counts in a few characters. */
+/** Numbers and times for people: bytes, durations, counts and moments in a few characters. */
 
 /** Bytes in binary units: `512 B`, `1.5 KiB`, `128 MiB`. */
 export function humanBytes(bytes: number): string {
@@ -36,4 +36,9 @@ export function humanDuration(seconds: number): string {
   if (whole < 3600) return `${Math.floor(whole / 60)}m ${two(whole % 60)}s`;
   if (whole < 86400) return `${Math.floor(whole / 3600)}h ${two(Math.floor(whole / 60) % 60)}m`;
   return `${Math.floor(whole / 86400)}d ${two(Math.floor(whole / 3600) % 24)}h`;
+}
+
+/** A moment as names of folders and files carry it, in UTC: `20261124_120000`. */
+export function timeStamp(time: Date): string {
+  return time.toISOString().slice(0, 19).replace("T", "_").replace(/[-:]/g, "");
 }

@@ -1,7 +1,7 @@
 /** Where runs live: naming and making their folders, and finding the latest. */
 
 import * as path from "path";
-import { displayPath, fileError, makeFolder, UserError } from "../../common/mod.ts";
+import { displayPath, fileError, makeFolder, timeStamp, UserError } from "../../common/mod.ts";
 import { readRun } from "./run_record.ts";
 
 /**
@@ -10,8 +10,7 @@ import { readRun } from "./run_record.ts";
  */
 export async function makeRunFolder(runsDir: string, configName: string, now: Date): Promise<string> {
   await makeFolder(runsDir);
-  const stamp = now.toISOString().slice(0, 19).replace("T", "_").replace(/[-:]/g, "");
-  const base = path.join(runsDir, `${folderName(configName)}_${stamp}`);
+  const base = path.join(runsDir, `${folderName(configName)}_${timeStamp(now)}`);
   for (let n = 1;; n++) {
     const dir = n === 1 ? base : `${base}_${n}`;
     try {

@@ -5,7 +5,7 @@
 
 import { join } from "path";
 import { Command } from "commander";
-import { displayPath, JsonlWriter, type Setting, UserError, userPath } from "../../common/mod.ts";
+import { displayPath, JsonlWriter, type Setting, timeStamp, UserError, userPath } from "../../common/mod.ts";
 import { ensureAdapter, type Gpu, openGpu } from "../../gpu/mod.ts";
 import { resolveRunConfig, type RunConfig } from "../run_config.ts";
 import { measureSuite } from "../suite.ts";
@@ -116,7 +116,7 @@ async function measure(flags: SuiteFlags): Promise<{ out: string; measurements: 
     if (configs.length === 0) {
       configs = await Promise.all(defaultConfigs(gpu).map((name) => resolve(join(CONFIGS, `${name}.yaml`))));
     }
-    const out = userPath(flags.out ?? join("runs", "benchmarks", `${stamp(new Date())}.jsonl`));
+    const out = userPath(flags.out ?? join("runs", "benchmarks", `${timeStamp(new Date())}.jsonl`));
     using file = await JsonlWriter.open(out);
     const measurements: Measurement[] = [];
     const suite = measureSuite({
@@ -139,11 +139,6 @@ async function measure(flags: SuiteFlags): Promise<{ out: string; measurements: 
 
 function defaultConfigs(gpu: Gpu): string[] {
   return gpu.profile === "gpu" ? GPU_CONFIGS : SOFTWARE_CONFIGS;
-}
-
-/** `20261124_120000`, UTC, as runs are named. */
-function stamp(time: Date): string {
-  return time.toISOString().slice(0, 19).replace("T", "_").replace(/[-:]/g, "");
 }
 
 function table(measurements: Measurement[]): string {
