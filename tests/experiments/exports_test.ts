@@ -148,10 +148,9 @@ function hasTensorBoard(): boolean {
   }
 }
 
-Deno.test({
-  name: "TensorBoard itself reads the same (skipped where there is none)",
-  ignore: !hasTensorBoard(),
-  fn: () =>
+// Debian has no package of it, so this is a test only where somebody has installed it.
+if (hasTensorBoard()) {
+  Deno.test("TensorBoard itself reads the same", () =>
     withRun(async (run, dir) => {
       const file = await writeTensorBoard(run, join(dir, "tb"));
       const { stdout } = await new Deno.Command("python3", { args: ["-c", READER, file] }).output();
@@ -159,8 +158,8 @@ Deno.test({
         new TextDecoder().decode(stdout),
         "[(3000000000, 9.999999717180685e-10)] Call me Ishmael 🐳\n<script>\n",
       );
-    }),
-});
+    }));
+}
 
 /** A plain reader of RFC 4180. */
 function parseCsv(text: string): string[][] {
