@@ -164,12 +164,15 @@ export class Lowering {
     if (root.outputs[0]!.node === root) store(root.outputs[0]!, "v0");
     chain.forEach((node, i) => {
       const inputs = node.inputs.map((tensor, k) => {
-        const place = node.op.readsAt?.(node, k) ?? "row, col";
+        const place = node.op.readsAt?.(node, k);
         const fused = names.get(tensor);
+        if (fused !== undefined && place !== undefined) {
+          throw new Error(`${node.name}: reads ${tensor.name} elsewhere while it is made`);
+        }
         if (fused !== undefined) return fused;
         const name = `in${args.length}`;
         args.push({ name, tensor, access: "read" });
-        return `load_${name}(${place})`;
+        return `load_${name}(${place ?? "row, col"})`;
       });
       if (node.op.prelude !== undefined) preludes.add(node.op.prelude);
       body += `  let v${i + 1} = ${node.op.expression!(node, inputs)};\n`;

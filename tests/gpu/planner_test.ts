@@ -14,6 +14,8 @@ import {
   type Plan,
   plan,
   type PlanTarget,
+  rotary,
+  rotaryTable,
   rowsOf,
   type Tensor,
 } from "../../gpu/mod.ts";
@@ -70,6 +72,20 @@ Deno.test("element-wise nodes are computed inside the kernel that makes their in
   const h = gelu(dense(x));
   graph.output("y", add(matrix(5), dropout(dense(h), 0.1, 1)));
   assert.deepEqual(labels(graph), ["matmul NN", "matmul NN"]);
+});
+
+Deno.test("rotary positions are turned inside the product that makes queries and keys, by a table in memory once", () => {
+  const [T, heads, hd, positions] = [5, 3, 4, 10];
+  const graph = new Graph();
+  const x = graph.parameter("x", rowsOf(2 * T), axis(8));
+  const cols = axis(hd, { groups: heads });
+  const qkv = linear(x, graph.parameter("w", axis(8), cols), graph.parameter("b", rowsOf(1), cols));
+  const table = rotaryTable(graph, positions, hd, 100);
+  graph.output("y", rotary(rotary(qkv, table, { T, heads: 2 }), table, { T, heads: 1 }));
+  const on = target();
+  const { dispatches, memory } = plan(graph, on, layoutOf(graph, on));
+  assert.deepEqual(dispatches.map((d) => d.label), ["matmul NN"]);
+  assert.equal(memory.inputs, positions * hd * 4);
 });
 
 Deno.test("element-wise nodes that no kernel can take make one kernel together", () => {
