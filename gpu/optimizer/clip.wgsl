@@ -2,16 +2,9 @@
 // torch.nn.utils.clip_grad_norm_ does; MAX_NORM 0 does not clip. Finite is decided on bits: compilers fold x != x away.
 // partial: [COUNT]   clip: [factor, 1 if finite]   norms: [ring]
 
-var<workgroup> sums: array<f32, 64>;
-
 @compute @workgroup_size(64) fn main(@builtin(local_invocation_id) lid: vec3u) {
-  var sum = 0.0;
-  for (var i = lid.x; i < COUNT; i += 64u) { sum += partial[i]; }
-  sums[lid.x] = sum;
-  workgroupBarrier();
+  let total = total_of_partial(lid.x);
   if (lid.x == 0u) {
-    var total = 0.0;
-    for (var i = 0u; i < 64u; i++) { total += sums[i]; }
     let norm = sqrt(total);
     let finite = (bitcast<u32>(total) & 0x7f800000u) != 0x7f800000u;
     var factor = 1.0;

@@ -10,7 +10,7 @@ import type { ParameterStore } from "../parameters.ts";
 import { encodePass, type Profiler } from "../profile.ts";
 import { packStep, type StepValues } from "../program.ts";
 import clipWgsl from "./clip.wgsl" with { type: "text" };
-import { NORM_LANES, prepareSquares } from "./norm.ts";
+import { NORM_LANES, prepareSquares, totalOf } from "./norm.ts";
 import { type OptimizerOptions, planeBinding, rangesOf } from "./rule.ts";
 import { RULES } from "./rules.ts";
 import { defaultMomentum } from "./state.ts";
@@ -83,9 +83,8 @@ export class Optimizer {
 @group(0) @binding(1) var<storage, read> partial: array<f32>;
 @group(0) @binding(2) var<storage, read_write> clip: array<f32>;
 @group(0) @binding(3) var<storage, read_write> norms: array<f32>;
-const COUNT: u32 = ${count}u;
 const MAX_NORM: f32 = ${floatLiteral(options.grad_clip)};
-${clipWgsl}`,
+${totalOf(count)}${clipWgsl}`,
       bound: [
         { kind: "uniform", resource: { buffer: this.#step } },
         { kind: "read", resource: { buffer: partial } },

@@ -27,7 +27,7 @@ import applyWgsl from "./muon_apply.wgsl" with { type: "text" };
 import gatherWgsl from "./muon_gather.wgsl" with { type: "text" };
 import inverseWgsl from "./muon_inverse.wgsl" with { type: "text" };
 import momentumWgsl from "./muon_momentum.wgsl" with { type: "text" };
-import { NORM_LANES, prepareSquares } from "./norm.ts";
+import { NORM_LANES, prepareSquares, totalOf } from "./norm.ts";
 import { orthogonalizeGraph } from "./orthogonalize.ts";
 import { decayOf, elementwise, floatConstants, type UpdateContext, type UpdateRule } from "./rule.ts";
 
@@ -167,8 +167,7 @@ class Orthogonalizer {
         label: "muon norm",
         code: `@group(0) @binding(0) var<storage, read> partial: array<f32>;
 @group(0) @binding(1) var<storage, read_write> inverse: array<f32>;
-const COUNT: u32 = ${NORM_LANES}u;
-${inverseWgsl}`,
+${totalOf(NORM_LANES)}${inverseWgsl}`,
         bound: [
           { kind: "read", resource: { buffer: this.#partial } },
           { kind: "write", resource: { buffer: this.#program.inputBuffer("inverse") } },

@@ -1,10 +1,16 @@
-/** Sums of squares on the device, in a fixed order: the first of two stages (see `norm.wgsl`). */
+/** Sums of squares on the device, in a fixed order and two stages (see `norm.wgsl` and `total.wgsl`). */
 
 import type { KernelCache, ReadyDispatch } from "../kernel.ts";
 import normWgsl from "./norm.wgsl" with { type: "text" };
+import totalWgsl from "./total.wgsl" with { type: "text" };
 
 /** Invocations that share a sum of squares: each leaves one number. */
 export const NORM_LANES = 4096;
+
+/** WGSL of `total_of_partial(lane)`, the second stage, over an array `partial` of `count` that the kernel declares. */
+export function totalOf(count: number): string {
+  return `const COUNT: u32 = ${count}u;\n${totalWgsl}`;
+}
 
 /** The kernel that squares `count` vec4s of a buffer; its sums stand in `partial` from `first` on. */
 export function prepareSquares(
