@@ -18,7 +18,8 @@ export async function ask(address, init = {}) {
 }
 
 /**
- * Asks, and asks again when the address or `version` changes. Meanwhile the last answer stays.
+ * Asks, and asks again when the address or `version` changes. Meanwhile the last answer stays. Another address ends the
+ * question before; another version waits for its answer, so that news that come faster than answers do not starve them.
  *
  * @template T
  * @param {string | undefined} address undefined: nothing to ask
@@ -29,19 +30,39 @@ export function useAnswer(address, version) {
   const [state, setState] = useState(
     /** @type {{address?: string, answer?: T, error?: string}} */ ({}),
   );
+  const refresh = useRef(() => {});
+  const asked = useRef(version);
   useEffect(() => {
     if (address === undefined) return;
     const control = new AbortController();
-    ask(address, { signal: control.signal }).then(
-      (answer) => {
-        if (!control.signal.aborted) setState({ address, answer });
-      },
-      (error) => {
-        if (!control.signal.aborted) setState((before) => ({ ...before, address, error: error.message }));
-      },
-    );
+    const { signal } = control;
+    let isAsking = false;
+    let isOld = false;
+    const keepAsking = async () => {
+      isOld = true;
+      if (isAsking) return;
+      isAsking = true;
+      while (isOld && !signal.aborted) {
+        isOld = false;
+        try {
+          const answer = await ask(address, { signal });
+          if (!signal.aborted) setState({ address, answer });
+        } catch (error) {
+          const told = error instanceof Error ? error.message : String(error);
+          if (!signal.aborted) setState((before) => ({ ...before, address, error: told }));
+        }
+      }
+      isAsking = false;
+    };
+    refresh.current = keepAsking;
+    keepAsking();
     return () => control.abort();
-  }, [address, version]);
+  }, [address]);
+  useEffect(() => {
+    if (asked.current === version) return;
+    asked.current = version;
+    refresh.current();
+  }, [version]);
   return { answer: state.answer, error: state.error, isStale: state.address !== address };
 }
 
