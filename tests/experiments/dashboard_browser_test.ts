@@ -99,6 +99,7 @@ Deno.test({
             format_version: 1,
             name: `sweep ${i}`,
             status: "completed",
+            parents: ["grid"],
             created: `2026-11-24T12:00:${10 + i}.000Z`,
             config,
           },
@@ -140,6 +141,10 @@ Deno.test({
         await page.getByRole("link", { name: "sweep", exact: true }).click();
         await page.locator("svg.parallel polyline").first().waitFor({ state: "attached" });
         assert.equal(await page.locator("svg.parallel polyline").count(), 2);
+        // Runs of one parent are an experiment, with a curve for each variant.
+        await page.goto(`${origin}/experiments/grid`);
+        await page.locator(".plot[aria-label*='sweep 11 (1): from']").waitFor();
+        assert.equal(await page.locator(".variants tbody tr").count(), 12);
         assertClean(faults);
       });
     }),
