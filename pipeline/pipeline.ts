@@ -39,7 +39,12 @@ export async function runPipeline(
 ): Promise<PipelineReport> {
   const opened = await openPipeline(request, runs);
   applyWishes(opened, request);
-  if (opened.dir === undefined) await foretell(opened, request); // what is wrong with it makes no run
+  if (opened.dir === undefined) {
+    if (request.resume !== undefined) {
+      hooks.onNote?.("there is no pipeline to go on with, so a new one begins");
+    }
+    await foretell(opened, request); // what is wrong with it makes no run
+  }
   const dir = opened.dir ?? await reserve(opened, runs);
   const situation = { ...opened, dir };
   using _held = holdPipeline(dir) ?? (() => {

@@ -60,7 +60,10 @@ async function findPipeline(
   const { tracking } = given ??
     await resolveRunConfig({ flags: { "tracking.runs_dir": flags["tracking.runs_dir"] } });
   const runsDir = userPath(tracking.runs_dir);
-  if (resume === "auto") return await latestPipeline(runsDir, given?.tracking.name);
+  if (resume === "auto") {
+    const name = given?.tracking.name ?? flags["tracking.name"];
+    return await latestPipeline(runsDir, name === undefined ? undefined : String(name));
+  }
   return await findRun(resume, runs, { runsDir });
 }
 

@@ -85,6 +85,8 @@ export interface RunStore {
   readRun(dir: string): Promise<
     {
       config_name: string;
+      /** Ids of the runs that it belongs to. */
+      parents: string[];
       /** Null before training began. */
       adapter: string | null;
       kernel_choices: Record<string, unknown>;

@@ -4,7 +4,7 @@
  * in the report: the same measurements give the same choice.
  */
 
-import { basename } from "path";
+import { basename, dirname } from "path";
 import { UserError } from "../../common/mod.ts";
 import type { RunConfig } from "../run_config.ts";
 import {
@@ -17,7 +17,7 @@ import {
 } from "./candidates.ts";
 import { best, better, type Costs, planHalving } from "./halving.ts";
 import { chooseBatch, type MeasuredBatch, STEPS as BATCH_STEPS } from "./throughput.ts";
-import { Trial, type TrialOutcome, type TrialSurroundings } from "./trial.ts";
+import { dropLeftWeights, Trial, type TrialOutcome, type TrialSurroundings } from "./trial.ts";
 
 /** What the search found, with its evidence. */
 export interface SearchReport {
@@ -96,6 +96,8 @@ class Search {
 
   async run(): Promise<SearchReport> {
     const report = this.#report;
+    const { dir, runs } = this.#o;
+    await dropLeftWeights(dirname(dir), basename(dir), runs);
     try {
       const { batch, costs } = await this.#searchBatch();
       const settings = await this.#searchSettings(batch, costs);

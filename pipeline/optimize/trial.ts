@@ -3,7 +3,7 @@
  * stands still there with its state saved, and may go on later.
  */
 
-import { join } from "path";
+import { basename, join } from "path";
 import { UserError } from "../../common/mod.ts";
 import type { TrainingJob, TrainingPreview } from "../open_training.ts";
 import type { Recorder, RunStore } from "../recorder.ts";
@@ -114,15 +114,29 @@ export class Trial {
     }
     if (signal.aborted) throw new Interrupted();
     outcome.seconds = (performance.now() - began) / 1000;
-    outcome.run = this.#dir === undefined ? null : nameOf(this.#dir);
+    outcome.run = this.#dir === undefined ? null : basename(this.#dir);
     return outcome;
   }
 
   /** Drops the trial's weights; its record stays. */
   async dropWeights(): Promise<void> {
-    if (this.#dir === undefined) return;
-    await Deno.remove(join(this.#dir, "checkpoints"), { recursive: true }).catch(() => {}); // they are in nobody's way
+    if (this.#dir !== undefined) await dropWeights(this.#dir);
   }
+}
+
+/** Drops the weights of trials that a killed search of the same run has left. */
+export async function dropLeftWeights(runsDir: string, parent: string, runs: RunStore): Promise<void> {
+  for await (const { name } of Deno.readDir(runsDir)) {
+    if (!name.includes("_trial_")) continue;
+    const dir = join(runsDir, name);
+    const record = await runs.readRun(dir).catch(() => undefined);
+    if (record?.parents.includes(parent)) await dropWeights(dir);
+  }
+}
+
+/** They are in nobody's way where they cannot be removed. */
+async function dropWeights(dir: string): Promise<void> {
+  await Deno.remove(join(dir, "checkpoints"), { recursive: true }).catch(() => {});
 }
 
 /** The trial's recorder, with what is measured written into the outcome. A trial that stands still has done what it was to. */
@@ -144,8 +158,4 @@ function observed(recorder: Recorder, pauseAt: number, outcome: TrialOutcome): R
       recorder.finish(isDone ? "completed" : status, summary);
     },
   };
-}
-
-function nameOf(dir: string): string {
-  return dir.slice(Math.max(dir.lastIndexOf("/"), dir.lastIndexOf("\\")) + 1);
 }
