@@ -107,8 +107,8 @@ async function pipeline(flags: PipelineFlags, runs: RunStore): Promise<void> {
     },
     () => Deno.exit(130),
   );
-  const report = await runPipeline({ ...request, signal: stop.signal }, runs, display.hooks);
-  display.end();
+  const report = await runPipeline({ ...request, signal: stop.signal }, runs, display.hooks)
+    .finally(() => display.end());
   if (flags.json) console.log(json(report));
   else if (flags.quiet) console.log(displayPath(report.run!));
   else console.log(table(report, "end"));

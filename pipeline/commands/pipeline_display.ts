@@ -40,10 +40,7 @@ export class PipelineDisplay {
         this.#training.begin(preview, config, dir);
       },
       onTrainingProgress: (progress) => this.#training.update(progress),
-      onTrained: () => {
-        this.#training.stop();
-        this.#isTraining = false;
-      },
+      onTrained: () => this.end(),
       onSample: (line) => this.#training.sample(line),
       onNote: (line) => this.#note(line),
       onWarning: (line) => this.warn(line),
@@ -63,6 +60,8 @@ export class PipelineDisplay {
 
   /** Ends the line of progress. */
   end(): void {
+    if (this.#isTraining) this.#training.stop();
+    this.#isTraining = false;
     this.#progress?.done();
     this.#progress = undefined;
     this.#label = "";

@@ -9,7 +9,7 @@ import { sha256, writeFileAtomic } from "../../common/mod.ts";
 import { ensureAdapter } from "../../gpu/mod.ts";
 import { search, type SearchReport } from "../optimize/search.ts";
 import type { ProcessResult } from "./process.ts";
-import type { Stage } from "./stage.ts";
+import { initialModelSource, type Stage } from "./stage.ts";
 import { isTrainingKey } from "./training_keys.ts";
 
 /** Keys that make a training longer or end it earlier, and change nothing of what is compared. */
@@ -33,6 +33,7 @@ export const optimizeStage: Stage = {
       ...config,
       training: { ...config.training, early_stopping_patience: undefined },
     }),
+  sources: initialModelSource,
 
   async run({ dir, config, runs, before, reason, records, budgetSeconds, signal, hooks }) {
     const warn = (line: string) => hooks.onWarning?.(line);

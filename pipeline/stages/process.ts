@@ -3,9 +3,9 @@
 import { join } from "path";
 import { exists, sha256, sha256File, userPath } from "../../common/mod.ts";
 import { corpusDigest, type Dataset, DATASET_FILES, prepare, type PrepareOptions } from "../../data/mod.ts";
-import { modelDigest, openInitialModel } from "../initial_model.ts";
+import { openInitialModel } from "../initial_model.ts";
 import type { RunConfig } from "../run_config.ts";
-import { Interrupted, type Reason, type Stage } from "./stage.ts";
+import { initialModelSource, Interrupted, type Reason, type Stage } from "./stage.ts";
 
 /** Keys that say which windows of the tokens are trained on, and change no token. */
 const WINDOWS = ["data.sequence_length", "data.stride", "data.shuffle"];
@@ -27,14 +27,15 @@ export const processStage: Stage = {
 
   dependsOn: (key) => (key.startsWith("data.") && !WINDOWS.includes(key)) || key === "training.init_from",
 
-  async sources({ data, training: { init_from } }) {
+  async sources(config) {
+    const { data } = config;
     return {
       corpus: await corpusDigest(data.corpus),
       ...(data.tokenizer_file === null
         ? {}
         : { tokenizer_file: await sha256File(userPath(data.tokenizer_file)) }),
       // A model that training begins with brings its tokenizer.
-      ...(init_from === undefined ? {} : { init_from: await modelDigest(init_from) }),
+      ...await initialModelSource(config),
     };
   },
 

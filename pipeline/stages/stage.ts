@@ -4,6 +4,7 @@
  * what came out of them.
  */
 
+import { modelDigest } from "../initial_model.ts";
 import type { TrainingPreview } from "../open_training.ts";
 import type { StageName, StageRecord } from "../pipeline_state.ts";
 import type { RunStore } from "../recorder.ts";
@@ -91,6 +92,13 @@ export interface Stage {
   discard?(context: StageContext): Promise<void>;
   /** Does it. Throws `Interrupted` when it was asked to end, `UserError` for what is the user's to mend. */
   run(context: StageContext): Promise<StageResult>;
+}
+
+/** The model that training begins with, for `sources` of stages that read it; nothing where it begins with new weights. */
+export async function initialModelSource(
+  { training: { init_from } }: RunConfig,
+): Promise<Record<string, string>> {
+  return init_from === undefined ? {} : { init_from: await modelDigest(init_from) };
 }
 
 /** Thrown by a stage that ended because it was asked to. */

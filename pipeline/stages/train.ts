@@ -10,7 +10,7 @@ import { CHECKPOINT_FILES, checkpointPath, checkpointSteps, latestCheckpoint } f
 import { beginRun, choicesOf } from "../resume.ts";
 import { TrainSession } from "../train_session.ts";
 import type { ProcessResult } from "./process.ts";
-import { Interrupted, type Stage, type StageContext, type StageResult } from "./stage.ts";
+import { initialModelSource, Interrupted, type Stage, type StageContext, type StageResult } from "./stage.ts";
 import { isTrainingKey } from "./training_keys.ts";
 
 /** What this stage's record says came out. */
@@ -30,6 +30,7 @@ export const trainStage: Stage = {
   name: "train",
   after: ["process", "optimize"],
   dependsOn: isTrainingKey,
+  sources: initialModelSource,
 
   async discard(context) {
     const goesOn = ["new", "unfinished", "outputs"].includes(context.reason) || isExtended(context);

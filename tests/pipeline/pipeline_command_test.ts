@@ -5,14 +5,14 @@ import { basename, join } from "path";
 import { exists } from "../../common/mod.ts";
 import { readRun } from "../../experiments/mod.ts";
 import { readState } from "../../pipeline/pipeline_state.ts";
-import { finalState, undisturbedState, withPipeline } from "./pipeline_support.ts";
+import { withPipeline } from "./pipeline_support.ts";
 import { chatgot, ended, onlyRun, reached, start } from "./training_support.ts";
 
 const PIPELINE = ["pipeline", "--config-path", "tiny.yaml"];
 const ROOT = join(import.meta.dirname!, "../..");
 
 Deno.test("--dry-run and --status tell and write nothing; mistakes are one clear line", () =>
-  withPipeline(async ({ dir }) => {
+  withPipeline(async ({ dir, plan }) => {
     const planned = await chatgot(dir, ...PIPELINE, "--dry-run", "--auto-optimize");
     assert.equal(planned.code, 0, planned.err);
     assert.match(planned.out, /^stage +plan +why\nprocess +would run +not done yet\noptimize +would run/);
@@ -26,23 +26,15 @@ Deno.test("--dry-run and --status tell and write nothing; mistakes are one clear
       assert.equal(err.trimEnd().split("\n").length, 1, err);
     };
     await fails(/^error: there is no pipeline yet/, "--status");
-    await fails(/^error: there is no run nowhere|nowhere: there is no run/, "--resume", "nowhere");
     await fails(/^error: .*--stage.*'trian' is invalid.*process, optimize, train/, "--stage", "trian");
     await fails(/^error: --force-restart does again.*--resume/, "--force-restart");
     await fails(/^error: --optimization-time-budget: .*above 0/, "--optimization-time-budget", "0");
-    await fails(
-      /^error: --optimization-time-budget: expected a number/,
-      "--optimization-time-budget",
-      "long",
-    );
-    await fails(/^error: .*unknown key "max_stpes"/, "--set", "training.max_stpes=3");
-    await fails(/^error: .*none\.yaml/, "--config-path", "none.yaml");
-    await fails(
-      /^error: --stage train: process must be done before it/,
-      "--config-path",
-      "tiny.yaml",
-      "--stage",
-      "train",
+    await assert.rejects(plan({ resume: "nowhere" }), { message: "there is no run nowhere" });
+    await assert.rejects(plan({ configPath: "none.yaml" }), { message: "no such file or folder" });
+    await assert.rejects(plan({ stage: "train" }), /--stage train: process must be done before it/);
+    await assert.rejects(
+      plan({ set: [{ path: ["training", "max_stpes"], value: 3 }] }),
+      /unknown key "max_stpes"/,
     );
     assert.equal(await exists(join(dir, "runs")), false);
 
@@ -56,23 +48,16 @@ Deno.test("--dry-run and --status tell and write nothing; mistakes are one clear
       /^stage +status +duration +outputs\nprocess +done +\S+ +processed\/corpus_char_/,
     );
     assert.match(status.out, /\ntrain +waiting +not done yet\n/);
-    await fails(/was not made by a pipeline/, "--resume", await trainedRun(dir));
     await Deno.writeTextFile(join(run, "pipeline.json"), '{"format_version": 2}');
     await fails(/^error: .*pipeline\.json: .*format_version/, "--resume", basename(run));
     await Deno.writeTextFile(join(run, "pipeline.json"), '{"format_ver');
-    await fails(/^error: .*pipeline\.json.*not valid JSON/, "--resume", basename(run));
+    await assert.rejects(plan({ resume: run }), /not valid JSON/);
+    await Deno.remove(join(run, "pipeline.json"));
+    await assert.rejects(plan({ resume: run }), /was not made by a pipeline/);
   }));
 
-/** A run that `train` might have made. */
-async function trainedRun(dir: string): Promise<string> {
-  const run = join(dir, "other");
-  await Deno.mkdir(run);
-  await Deno.writeTextFile(join(run, "run.json"), "{}");
-  return run;
-}
-
 Deno.test({
-  name: "Ctrl-C saves the state and exits with 130; a second process is turned away; --resume auto goes on",
+  name: "Ctrl-C saves the state and exits with 130; meanwhile a second process is turned away",
   ignore: Deno.build.os === "windows",
   fn: () =>
     withPipeline(async ({ dir }) => {
@@ -107,10 +92,7 @@ Deno.test("scripts/continue_pipeline.ts and scripts/train_with_samples.ts do wha
     };
     const first = await script("continue_pipeline.ts", "tiny.yaml");
     assert.match(first, /train: run, not done yet\n[^]*\ngenerate +done/);
-    const run = onlyRun(dir);
-    assert.deepEqual(finalState(run), await undisturbedState());
-    assert.match(await script("continue_pipeline.ts", "tiny.yaml"), /train: keep, up to date\n/);
-
+    assert.equal((await readRun(onlyRun(dir))).status, "completed");
     const trained = await script("train_with_samples.ts", "tiny.yaml", "10");
     assert.equal(trained.match(/^--- step \d+ ---$/gm)?.length, 5);
     assert.equal(trained.match(/^--- temperature /gm)?.length, 9);

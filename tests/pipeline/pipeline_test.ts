@@ -127,14 +127,20 @@ async function checkEdits({ dir, run, plan, edit }: PipelineFolder, resume: stri
   assert.deepEqual(doneStages(given), ["train", "evaluate", "generate"]);
 }
 
-Deno.test("another text redoes all; more steps go on from the last checkpoint", () =>
+Deno.test("more steps go on from the last checkpoint; another initial model or text redoes what reads it", () =>
   withPipeline(async ({ run, plan, edit }) => {
     const { run: resume } = await run({ stage: "process" });
     await run({ resume, stage: "train" });
+    const tuning = { flags: { "training.init_from": resume, "training.max_steps": 2 } };
+    const { run: tuned } = await run({ stage: "process", ...tuning });
+    await run({ resume: tuned, stage: "train" });
+    assert.equal((await plan({ resume: tuned })).stages[2]!.action, "keep");
     const more = await run({ resume, stage: "train", flags: { "training.max_steps": STEPS + 6 } });
     assert.deepEqual(doneStages(more), ["train"]);
     assert.deepEqual((await readRun(resume)).resumed.map(({ step }) => step), [STEPS]);
     assert.equal((await checkpointSteps(resume))[0], STEPS + 6);
+    const { stages } = await plan({ resume: tuned });
+    assert.equal(stages[2]!.why, "the model that training begins with changed");
     await edit("corpus.txt", (text) => text.replaceAll("whale", "squid"));
     const all = await plan({ resume });
     assert.deepEqual(doneStages(all), ALL);
