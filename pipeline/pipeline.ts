@@ -68,7 +68,9 @@ export async function runPipeline(
       continue;
     }
     const isDone = await runStage(decision, situation, request, runs, hooks);
-    stages.push({ ...stageReport(situation.state, { ...decision, action: "keep" }, false), action: "run" });
+    const why = isDone ? decision.why : "was stopped";
+    const ended = { stage: name, action: "keep" as const, why };
+    stages.push({ ...stageReport(situation.state, ended, false), action: "run" });
     if (!isDone) break;
   }
   for (const stage of STAGE_NAMES.slice(stages.length)) {

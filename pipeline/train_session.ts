@@ -31,6 +31,8 @@ export class TrainSession {
   readonly #worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   /** Shared with the worker, which looks at it between steps. */
   readonly #stop = new Int32Array(new SharedArrayBuffer(4));
+  readonly #cancelled = Promise.withResolvers<undefined>();
+  #isCancelled = false;
   #recorder: Recorder | undefined;
 
   constructor(options: TrainSessionOptions) {
@@ -47,6 +49,13 @@ export class TrainSession {
     Atomics.store(this.#stop, 0, 1);
   }
 
+  /** Ends at once: nothing more is saved, the run is recorded as interrupted, and `run` gives undefined. */
+  cancel(): void {
+    this.#isCancelled = true;
+    this.abandon();
+    this.#cancelled.resolve(undefined);
+  }
+
   /** Marks the run as interrupted, when the process is about to end without waiting for the worker. */
   abandon(): void {
     this.#recorder?.finish("interrupted", {});
@@ -55,12 +64,12 @@ export class TrainSession {
   /**
    * Trains to the end.
    *
-   * @returns how it ended; undefined when `begin` gave no recorder
+   * @returns how it ended; undefined when `begin` gave no recorder, or it was cancelled
    * @throws UserError for what is the user's to mend; the run is then recorded as failed
    */
   async run(): Promise<TrainingResult | undefined> {
     try {
-      return await new Promise<TrainingResult | undefined>((resolve, reject) => {
+      const trained = new Promise<TrainingResult | undefined>((resolve, reject) => {
         this.#worker.onerror = (event) => {
           event.preventDefault();
           reject(new Error(`the training worker failed: ${event.message}`));
@@ -69,6 +78,7 @@ export class TrainSession {
           this.#hear(event.data, resolve).catch(reject);
         this.#post({ type: "open", job: this.#o.job, stop: this.#stop });
       });
+      return await Promise.race([trained, this.#cancelled.promise]);
     } catch (error) {
       this.#recorder?.finish("failed", { error: error instanceof Error ? error.message : String(error) });
       throw error;
@@ -86,7 +96,8 @@ export class TrainSession {
     switch (message.type) {
       case "opened":
         this.#recorder = await begin(message.preview);
-        if (this.#recorder === undefined) end(undefined);
+        if (this.#isCancelled) this.abandon();
+        else if (this.#recorder === undefined) end(undefined);
         else this.#post({ type: "begin", dir: this.#recorder.dir });
         break;
       case "metrics":

@@ -76,14 +76,21 @@ const VERBS = { run: "begins", keep: "is kept", skip: "is skipped" } as const;
  * @param kind `plan` says what would be done, `status` what is done and what would be, `end` what was done
  */
 export function table(report: PipelineReport, kind: "plan" | "status" | "end"): string {
-  const { run, stages, config_name } = report;
+  const { run, stages, config_name, status } = report;
   const rows = kind === "plan" ? planRows(stages) : statusRows(report, kind);
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const lines = rows.map((row) =>
     row.map((cell, column) => cell.padEnd(widths[column]! + 2)).join("").trimEnd()
   );
-  return [...lines, "", `config  ${config_name}`, ...(run === null ? [] : [`run     ${displayPath(run)}`])]
-    .join("\n");
+  return [
+    ...lines,
+    "",
+    `config  ${config_name}`,
+    ...(run === null ? [] : [`run     ${displayPath(run)}`]),
+    ...(kind === "end" && status === "interrupted"
+      ? [`to go on: chatgot pipeline --resume ${displayPath(run!)}`]
+      : []),
+  ].join("\n");
 }
 
 function planRows(stages: readonly StageReport[]): string[][] {

@@ -136,18 +136,18 @@ class Search {
     const at = all.findIndex((each) => each.batch_size === batch_size);
     const { batches: measured, left_out } = this.#report;
     const first = await this.#measureBatch(own, Infinity);
-    const outcomes = [first];
+    const again = await this.#measureAgain(first); // what was compiled once starts sooner
     const until = this.#began + 1000 * this.#report.budget_seconds * BATCH_SHARE;
     const directions = [all.slice(at + 1), all.slice(0, at).reverse()];
     for (const direction of directions) {
       let before = measured[0]!;
       for (const [i, batch] of direction.entries()) {
         const rest = direction.slice(i).map((each) => each.batch_size).join(", ");
-        if (performance.now() + 1000 * first.seconds > until) {
+        if (performance.now() + 1000 * first.outcome.seconds > until) {
           left_out.push(`batch size ${rest}: no time`);
           break;
         }
-        outcomes.push(await this.#measureBatch(batch, this.#deadline));
+        await this.#measureBatch(batch, this.#deadline);
         const now = measured.at(-1)!;
         if (now.status === "refused" && batch.batch_size < batch_size) continue; // a smaller one may fit
         if ((now.tokens_per_second ?? 0) > (before.tokens_per_second ?? 0)) {
@@ -165,42 +165,62 @@ class Search {
     if (tokens_per_second === null && status !== "stopped") {
       throw new UserError(`the search could train with no batch: ${why ?? "nothing was measured"}`);
     }
-    return { batch, costs: this.#costs(outcomes, tokens_per_second) };
+    return { batch, costs: this.#costs(again, tokens_per_second) };
   }
 
-  /** What trials take, from those of batches; undefined where nothing was measured. */
-  #costs(outcomes: readonly TrialOutcome[], tokens_per_second: number | null): Costs | undefined {
-    if (tokens_per_second === null) return undefined;
+  /** What trials take, from one that went on; undefined where nothing was measured. */
+  #costs(again: TrialOutcome | undefined, tokens_per_second: number | null): Costs | undefined {
+    const own = this.#report.batches[0]!.tokens_per_second;
+    if (again === undefined || own === null || tokens_per_second === null) return undefined;
     const { eval_batches, accumulate_grad_batches } = this.#o.config.training;
-    const { tokens_per_step, batches: measured } = this.#report;
-    const starts = outcomes.flatMap(({ seconds }, i) => {
-      const rate = measured[i]!.tokens_per_second;
-      return rate === null ? [] : [seconds - BATCH_STEPS * tokens_per_step / rate];
-    });
+    const { tokens_per_step } = this.#report;
+    const start = Math.max(0, again.seconds - BATCH_STEPS * tokens_per_step / own);
     const step = tokens_per_step / tokens_per_second;
     // A forward pass is a third of the work of a micro-batch.
-    const evaluation = eval_batches * step / accumulate_grad_batches / 3;
-    return { start: Math.max(0, Math.min(...starts)), step, evaluation };
+    return { start, step, evaluation: eval_batches * step / accumulate_grad_batches / 3 };
   }
 
-  async #measureBatch(batch: Batch, deadline: number): Promise<TrialOutcome> {
+  async #measureBatch(batch: Batch, deadline: number): Promise<{ trial: Trial; outcome: TrialOutcome }> {
     const whole = { ...this.#o.config.training, ...batch };
     const training = {
-      ...shortTraining(whole, { steps: BATCH_STEPS, interval: 0 }),
+      ...shortTraining(whole, { steps: 2 * BATCH_STEPS, interval: 0 }),
       log_interval: BATCH_STEPS / 4,
     };
-    const outcome = await this.#trial(training, deadline).advance(BATCH_STEPS);
+    const trial = this.#trial(training, deadline);
+    const outcome = await trial.advance(BATCH_STEPS);
     const { status, why, run, memory, rates, adapter } = outcome;
     this.#report.adapter ??= adapter;
-    const later = rates.slice(1); // the first has the compilation in it
-    const tokens_per_second = later.length > 0 ? Math.max(...later) : null;
-    const measured = { ...batch, tokens_per_second, memory_bytes: memory, run, status, why };
+    const measured = {
+      ...batch,
+      tokens_per_second: rateOf(rates),
+      memory_bytes: memory,
+      run,
+      status,
+      why,
+    };
     this.#report.batches.push(measured);
+    this.#noteBatch(measured);
+    return { trial, outcome };
+  }
+
+  /** Lets the configuration's own batch go on, if there is time: it tells more of its rate, and how long going on takes. */
+  async #measureAgain(
+    { trial, outcome }: { trial: Trial; outcome: TrialOutcome },
+  ): Promise<TrialOutcome | undefined> {
+    if (outcome.status !== "reached" || this.#left <= 0) return undefined;
+    const again = await trial.advance(2 * BATCH_STEPS, this.#deadline);
+    const measured = this.#report.batches[0]!;
+    const rates = [measured.tokens_per_second, rateOf(again.rates)].filter((rate) => rate !== null);
+    measured.tokens_per_second = rates.length > 0 ? Math.max(...rates) : null;
+    this.#noteBatch(measured);
+    return again.status === "reached" ? again : undefined;
+  }
+
+  #noteBatch({ batch_size, accumulate_grad_batches, tokens_per_second, why }: MeasuredBatch): void {
     const rate = tokens_per_second === null
       ? why ?? "stopped by the budget"
       : `${Math.round(tokens_per_second)} tok/s`;
-    this.#o.note(`batch ${batch.batch_size} × ${batch.accumulate_grad_batches}  ${rate}`);
-    return outcome;
+    this.#o.note(`batch ${batch_size} × ${accumulate_grad_batches}  ${rate}`);
   }
 
   /** Compares settings by halving, as many as there is time for. */
@@ -253,6 +273,11 @@ class Search {
       `learning rate ${learning_rate}, weight decay ${weight_decay}, warmup ${warmup_steps}, step ${step}: ${found}`,
     );
   }
+}
+
+/** Tokens per second in the fastest interval but the first, which has the compilation in it; null where there is none. */
+function rateOf(rates: readonly number[]): number | null {
+  return rates.length > 1 ? Math.max(...rates.slice(1)) : null;
 }
 
 /** Losses as numbers: NaN where the training failed. */

@@ -4,7 +4,7 @@ import type { Batch } from "./candidates.ts";
 import type { TrialOutcome } from "./trial.ts";
 
 /** Steps that a batch is measured by, in four intervals of which the first, with the compilation, does not count. */
-export const STEPS = 16;
+export const STEPS = 12;
 
 /** How much faster than the configuration's own another batch must be: less is noise. */
 const CLEARLY = 1.02;

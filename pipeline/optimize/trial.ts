@@ -63,10 +63,11 @@ export class Trial {
   /**
    * Trains up to a step.
    *
+   * @param deadline when it must end, if not as was said of all trials
    * @throws Interrupted when the search was asked to end
    */
-  async advance(pauseAt: number): Promise<TrialOutcome> {
-    const { runs, parent, dataset, signal, deadline, warn } = this.#in;
+  async advance(pauseAt: number, deadline: number = this.#in.deadline): Promise<TrialOutcome> {
+    const { runs, parent, dataset, signal, warn } = this.#in;
     const began = performance.now();
     const outcome: TrialOutcome = {
       status: "refused",
@@ -101,10 +102,12 @@ export class Trial {
     });
     const stop = () => session.stop();
     signal.addEventListener("abort", stop);
-    const timer = Number.isFinite(deadline) ? setTimeout(stop, Math.max(0, deadline - began)) : undefined;
+    const timer = Number.isFinite(deadline)
+      ? setTimeout(() => session.cancel(), Math.max(0, deadline - began))
+      : undefined;
     try {
       const result = await session.run();
-      outcome.status = result!.steps >= pauseAt ? "reached" : "stopped";
+      outcome.status = (result?.steps ?? 0) >= pauseAt ? "reached" : "stopped";
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       outcome.why = error.describe();
