@@ -199,7 +199,10 @@ class Search {
       why,
     };
     this.#report.batches.push(measured);
-    this.#noteBatch(measured);
+    const rate = measured.tokens_per_second === null
+      ? why ?? "stopped by the budget"
+      : `${Math.round(measured.tokens_per_second)} tok/s`;
+    this.#o.note(`batch ${batch.batch_size} × ${batch.accumulate_grad_batches}  ${rate}`);
     return { trial, outcome };
   }
 
@@ -212,15 +215,7 @@ class Search {
     const measured = this.#report.batches[0]!;
     const rates = [measured.tokens_per_second, rateOf(again.rates)].filter((rate) => rate !== null);
     measured.tokens_per_second = rates.length > 0 ? Math.max(...rates) : null;
-    this.#noteBatch(measured);
     return again.status === "reached" ? again : undefined;
-  }
-
-  #noteBatch({ batch_size, accumulate_grad_batches, tokens_per_second, why }: MeasuredBatch): void {
-    const rate = tokens_per_second === null
-      ? why ?? "stopped by the budget"
-      : `${Math.round(tokens_per_second)} tok/s`;
-    this.#o.note(`batch ${batch_size} × ${accumulate_grad_batches}  ${rate}`);
   }
 
   /** Compares settings by halving, as many as there is time for. */
