@@ -187,6 +187,9 @@ Deno.test({
           "--execute",
           "--ExecutePreprocessor.startup_timeout=300",
           "--ExecutePreprocessor.timeout=600",
+          // On a busy machine a cell's last output may come long after its end.
+          "--ExecutePreprocessor.iopub_timeout=300",
+          "--ExecutePreprocessor.raise_on_iopub_timeout=True",
           `--output-dir=${dir}`,
           "--output=executed.ipynb",
           join(EXAMPLES, "explore.ipynb"),
