@@ -4,7 +4,7 @@ import { axis, type Tensor } from "../../graph.ts";
 import type { Op } from "../../op.ts";
 import backwardWgsl from "./backward.wgsl" with { type: "text" };
 import forwardWgsl from "./forward.wgsl" with { type: "text" };
-import { parameterGradient, rowKernel } from "./rows.ts";
+import { inputGradient, parameterGradient, rowKernel } from "./rows.ts";
 
 const layerNormOp: Op = {
   name: "layer_norm",
@@ -39,27 +39,7 @@ const layerNormOp: Op = {
   },
 };
 
-const inputGradientOp: Op = {
-  name: "layer_norm_input",
-  absorbs: true,
-  lower(node, lowering) {
-    const [x, gamma, stats, dy] = node.inputs as [Tensor, Tensor, Tensor, Tensor];
-    const finish = lowering.finish();
-    rowKernel(lowering, {
-      node,
-      label: "layer norm backward",
-      wgsl: `${finish.text}\n${backwardWgsl}`,
-      x,
-      args: [
-        { name: "gamma", tensor: gamma, access: "read" },
-        { name: "stats", tensor: stats, access: "read" },
-        { name: "dy", tensor: dy, access: "read" },
-        ...finish.args,
-      ],
-      flopsPerElement: 12,
-    });
-  },
-};
+const inputGradientOp = inputGradient("layer_norm_input", "layer norm backward", backwardWgsl, 12);
 
 /** LayerNorm. `epsilon` is added to the variance, 1e-5 in GPT-2; without `beta` nothing is added after the gain. */
 export function layerNorm( // [M, C], [1, C], [1, C] -> [M, C]

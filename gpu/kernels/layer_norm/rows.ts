@@ -1,6 +1,6 @@
 /**
- * What normalisations over the rows of a matrix share: kernels in which lanes walk along each row, and the gradient of gain
- * and offset, which reads (mean, 1 / deviation) of each row.
+ * What normalisations over the rows of a matrix share: kernels in which lanes walk along each row, and gradients, which read
+ * (mean, 1 / deviation) of each row.
  */
 
 import { logicalLength, rowsOf, type Tensor } from "../../graph.ts";
@@ -9,6 +9,31 @@ import type { Op } from "../../op.ts";
 import { ROW_BUILTINS, rowLanes } from "../lanes.ts";
 import parametersWgsl from "./parameters.wgsl" with { type: "text" };
 import parametersSumWgsl from "./parameters_sum.wgsl" with { type: "text" };
+
+/** The op of the gradient of x, of the inputs x, gain, statistics and dy; its kernel hands results on. */
+export function inputGradient(name: string, label: string, wgsl: string, flopsPerElement: number): Op {
+  return {
+    name,
+    absorbs: true,
+    lower(node, lowering) {
+      const [x, gamma, stats, dy] = node.inputs as [Tensor, Tensor, Tensor, Tensor];
+      const finish = lowering.finish();
+      rowKernel(lowering, {
+        node,
+        label,
+        wgsl: `${finish.text}\n${wgsl}`,
+        x,
+        args: [
+          { name: "gamma", tensor: gamma, access: "read" },
+          { name: "stats", tensor: stats, access: "read" },
+          { name: "dy", tensor: dy, access: "read" },
+          ...finish.args,
+        ],
+        flopsPerElement,
+      });
+    },
+  };
+}
 
 /**
  * The gradients of gain and offset: column sums of dy·n and of dy, n = (x - mean) / deviation.

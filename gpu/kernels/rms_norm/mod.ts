@@ -5,7 +5,7 @@
 
 import { axis, type Tensor } from "../../graph.ts";
 import type { Op } from "../../op.ts";
-import { parameterGradient, rowKernel } from "../layer_norm/rows.ts";
+import { inputGradient, parameterGradient, rowKernel } from "../layer_norm/rows.ts";
 import backwardWgsl from "./backward.wgsl" with { type: "text" };
 import forwardWgsl from "./forward.wgsl" with { type: "text" };
 
@@ -39,27 +39,7 @@ const rmsNormOp: Op = {
   },
 };
 
-const inputGradientOp: Op = {
-  name: "rms_norm_input",
-  absorbs: true,
-  lower(node, lowering) {
-    const [x, gamma, stats, dy] = node.inputs as [Tensor, Tensor, Tensor, Tensor];
-    const finish = lowering.finish();
-    rowKernel(lowering, {
-      node,
-      label: "rms norm backward",
-      wgsl: `${finish.text}\n${backwardWgsl}`,
-      x,
-      args: [
-        { name: "gamma", tensor: gamma, access: "read" },
-        { name: "stats", tensor: stats, access: "read" },
-        { name: "dy", tensor: dy, access: "read" },
-        ...finish.args,
-      ],
-      flopsPerElement: 8,
-    });
-  },
-};
+const inputGradientOp = inputGradient("rms_norm_input", "rms norm backward", backwardWgsl, 8);
 
 /** RMSNorm. `epsilon` is added to the mean square. */
 export function rmsNorm(x: Tensor, gamma: Tensor, epsilon: number): Tensor { // [M, C], [1, C] -> [M, C]
