@@ -79,11 +79,8 @@ export async function readMeasurements(path: string): Promise<Measurement[]> {
  * ```ts
  * import { compare } from "./suite_compare.ts";
  * const line = { kind: "train", config: "tiny", digest: "", adapter: "llvmpipe" } as const;
- * const [{ ratio, verdict }] = compare(
- *   [{ ...line, repeats: [80, 81, 82] }],
- *   [{ ...line, repeats: [99, 100, 101] }],
- * ) as [{ ratio: number; verdict: string }];
- * console.log(ratio, verdict); // 0.81 regressed
+ * const [found] = compare([{ ...line, repeats: [80, 81, 82] }], [{ ...line, repeats: [99, 100, 101] }]);
+ * console.log(found?.ratio, found?.verdict); // 0.81 regressed
  * ```
  */
 export function compare(now: Measurement[], baseline: Measurement[], tolerance?: number): Comparison[] {
