@@ -3,6 +3,8 @@
  * curves of several seeds as their mean and spread. Pure functions over x and y of one length.
  */
 
+import { thinned as thinnedPoints } from "../charts/thin.ts";
+
 /** A curve: y over x, in the order of the lines; y is NaN where the value was not finite. */
 export interface Curve {
   x: Float64Array;
@@ -33,12 +35,12 @@ export function smoothed(y: Float64Array, weight: number): Float64Array {
 }
 
 /**
- * The points of a curve that draw the same picture in `buckets` columns of pixels: of each column the first and last, the
- * least and largest (M4: Jugel et al., VLDB 2014). A NaN stays where a column holds nothing else. Short curves stay whole.
+ * The points of a curve that draw the same picture in `columns` columns of a screen (`../charts/thin.ts`): of each the first
+ * and last, the least and largest. Gaps stay, and so do short curves as a whole.
  *
  * @param isLog whether x will be drawn on a logarithmic axis; points at x <= 0 are left out then
  */
-export function thinned({ x, y }: Curve, buckets: number, isLog = false): Curve {
+export function thinned({ x, y }: Curve, columns: number, isLog = false): Curve {
   const at = isLog ? x.map(Math.log) : x;
   const rows: number[] = [];
   let [low, high] = [Infinity, -Infinity];
@@ -49,35 +51,12 @@ export function thinned({ x, y }: Curve, buckets: number, isLog = false): Curve 
     if (place < low) low = place;
     if (place > high) high = place;
   }
-  if (rows.length <= buckets * 4) return pick({ x, y }, rows);
-  const perUnit = buckets / (high - low || 1);
-  const kept: number[] = [];
-  for (let start = 0; start < rows.length;) {
-    const bucket = Math.min(buckets - 1, Math.floor((at[rows[start]!]! - low) * perUnit));
-    let end = start + 1;
-    while (
-      end < rows.length && Math.min(buckets - 1, Math.floor((at[rows[end]!]! - low) * perUnit)) === bucket
-    ) end++;
-    kept.push(...extremes(rows, start, end, y));
-    start = end;
-  }
-  return pick({ x, y }, kept);
+  const perUnit = columns / 2 / (high - low || 1); // a column is half a pixel wide
+  const points = rows.map((row) => ({ x: (at[row]! - low) * perUnit, y: y[row]!, row }));
+  return pick({ x, y }, thinnedPoints(points).map(({ row }) => row));
 }
 
-/** Of `rows[start…end)`: first, last, least and largest, in order and each once. */
-function extremes(rows: number[], start: number, end: number, y: Float64Array): number[] {
-  let [least, largest] = [-1, -1];
-  for (let k = start; k < end; k++) {
-    const value = y[rows[k]!]!;
-    if (Number.isNaN(value)) continue;
-    if (least < 0 || value < y[rows[least]!]!) least = k;
-    if (largest < 0 || value > y[rows[largest]!]!) largest = k;
-  }
-  const chosen = [start, least, largest, end - 1].filter((k) => k >= 0).sort((a, b) => a - b);
-  return chosen.filter((k, i) => k !== chosen[i - 1]).map((k) => rows[k]!);
-}
-
-function pick({ x, y }: Curve, rows: number[]): Curve {
+function pick({ x, y }: Curve, rows: readonly number[]): Curve {
   return { x: Float64Array.from(rows, (i) => x[i]!), y: Float64Array.from(rows, (i) => y[i]!) };
 }
 

@@ -221,11 +221,10 @@ Deno.test({
       const views = [
         "/",
         "/runs/one",
-        ...["samples", "system", "events", "config", "artifacts"].map((part) => `/runs/one?part=${part}`),
+        ...["samples", "events", "config"].map((part) => `/runs/one?part=${part}`),
         "/compare?run=one&run=two",
         "/compare?run=one&run=two&part=config",
         "/compare?run=one&run=two&part=sweep",
-        "/compare?run=one&run=two&spread=1",
         "/experiments",
       ];
       const onPhone = ["/", "/runs/one", "/compare?run=one&run=two"];
