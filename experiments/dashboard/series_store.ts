@@ -11,7 +11,7 @@ export class SeriesStore {
   readonly #followers = new Map<string, MetricsFollower>();
 
   /** @param maxBytes what all points together may take; the file that was asked for last always stays */
-  constructor(private readonly maxBytes = 40 * 2 ** 20) {}
+  constructor(private readonly maxBytes = 16 * 2 ** 20) {}
 
   /**
    * The series in a file of a run as it stands now; they are valid until the next call. Throws `UserError` if it can't be

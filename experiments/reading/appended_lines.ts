@@ -24,7 +24,7 @@ export interface Place {
 export const BEGINNING: Readonly<Place> = { offset: 0, seam: "", broken: 0 };
 
 const SEAM_BYTES = 48;
-const CHUNK_BYTES = 1 << 20;
+const CHUNK_BYTES = 1 << 18;
 const LINE_END = 10;
 
 /**
