@@ -46,7 +46,7 @@ Deno.test({
           await reached(dir, 10, training);
           const row = page.locator("tbody tr");
           await row.first().waitFor();
-          assert.match(await row.first().innerText(), /tiny_\d{8}_\d{6}[\s\S]*running/);
+          assert.match(await row.first().innerText(), /tiny[\s\S]*running/);
           await row.first().locator("a").first().click();
           await page.waitForURL(/\/runs\/tiny_/);
           const loss = page.locator("figure.chart", { hasText: "train_loss" }).first();
