@@ -38,7 +38,13 @@ import sweep from "./page/sweep.js" with { type: "text" };
 import theme from "./page/theme.js" with { type: "text" };
 import icon from "./page/icon.svg" with { type: "text" };
 import index from "./page/index.html" with { type: "text" };
-import style from "./page/style.css" with { type: "text" };
+import baseCss from "./page/base.css" with { type: "text" };
+import headCss from "./page/head.css" with { type: "text" };
+import controlsCss from "./page/controls.css" with { type: "text" };
+import tablesCss from "./page/tables.css" with { type: "text" };
+import runCss from "./page/run.css" with { type: "text" };
+import sweepCss from "./page/sweep.css" with { type: "text" };
+import screensCss from "./page/screens.css" with { type: "text" };
 
 /** The document of every view; `assets.ts` adds the import map. */
 export const INDEX: string = index;
@@ -82,6 +88,12 @@ export const PAGE_FILES: Readonly<Record<string, string>> = {
   "sweep.js": sweep,
   "theme.js": theme,
   "icon.svg": icon,
-  "style.css": style,
+  "base.css": baseCss,
+  "head.css": headCss,
+  "controls.css": controlsCss,
+  "tables.css": tablesCss,
+  "run.css": runCss,
+  "sweep.css": sweepCss,
+  "screens.css": screensCss,
   "uplot.css": uplotCss,
 };
