@@ -18,80 +18,73 @@ const ROUNDINGS = 90;
 
 const numbers = () => Object.fromEntries([...SIZES].map(([name, n]) => [name, new Float64Array(n)]));
 
+/** An element before an update: weight, the one number that is kept for it, clipped gradient. */
+interface Element {
+  value: number;
+  kept: number;
+  g: number;
+}
+
+/**
+ * Takes five steps with an optimizer that keeps one number for each weight, on the device and in float64, in every cut.
+ *
+ * @param plane the name of what is kept
+ * @param update the paper's formula for one element
+ */
+async function compareSteps(
+  settings: OptimizerOptions,
+  plane: "exp_avg" | "momentum_buffer",
+  update: (at: Element, step: { rate: number; decay: number; factor: number }) => Omit<Element, "g">,
+): Promise<void> {
+  for (const options of CUTS) {
+    await withGpu(options, async (gpu) => {
+      const opened = openOptimizer(gpu, settings, random(1));
+      const kept = numbers();
+      const value = Object.fromEntries(
+        Object.entries(random(1)).map(([name, data]) => [name, Float64Array.from(data)]),
+      );
+      for (let t = 1; t <= STEPS; t++) {
+        const gradients = random(1 + t);
+        await opened.step(rateOf(t), gradients);
+        const factor = clipFactor(gradients, settings.grad_clip);
+        for (const [name, n] of SIZES) {
+          const decay = DECAYS.get(name)! ? settings.weight_decay : 0;
+          for (let i = 0; i < n; i++) {
+            const at = { value: value[name]![i]!, kept: kept[name]![i]!, g: factor * gradients[name]![i]! };
+            const after = update(at, { rate: rateOf(t), decay, factor });
+            value[name]![i] = after.value;
+            kept[name]![i] = after.kept;
+          }
+        }
+      }
+      const actual = await opened.read();
+      opened.close();
+      for (const { name } of SPECS) {
+        assertClose(name, actual[`${name} value`]!, value[name]!, ROUNDINGS);
+        assertClose(`${name} ${plane}`, actual[`${name} ${plane}`]!, kept[name]!, ROUNDINGS);
+      }
+    });
+  }
+}
+
 for (const grad_clip of [0, 1]) {
   const clipped = grad_clip > 0 ? "clipped" : "plain";
 
   Deno.test(`Lion over five steps: ${clipped}`, async () => {
     const settings: OptimizerOptions = { ...SETTINGS, optimizer: "lion", beta2: 0.99, grad_clip };
-    for (const options of CUTS) {
-      await withGpu(options, async (gpu) => {
-        const opened = openOptimizer(gpu, settings, random(1));
-        const value = random(1), exp_avg = numbers();
-        const expected = Object.fromEntries(Object.entries(value).map(([k, v]) => [k, Float64Array.from(v)]));
-        for (let t = 1; t <= STEPS; t++) {
-          const gradients = random(1 + t);
-          await opened.step(rateOf(t), gradients);
-          const factor = clipFactor(gradients, grad_clip);
-          for (const [name, n] of SIZES) {
-            const decay = DECAYS.get(name)! ? settings.weight_decay : 0;
-            for (let i = 0; i < n; i++) {
-              const at = {
-                value: expected[name]![i]!,
-                m: exp_avg[name]![i]!,
-                g: factor * gradients[name]![i]!,
-              };
-              const after = lion(at, { rate: rateOf(t), beta1: 0.9, beta2: 0.99, decay });
-              assert(Math.abs(after.direction) > 1e-6 * factor, "a sign that rounding decides");
-              expected[name]![i] = after.value;
-              exp_avg[name]![i] = after.m;
-            }
-          }
-        }
-        const actual = await opened.read();
-        opened.close();
-        for (const { name } of SPECS) {
-          assertClose(name, actual[`${name} value`]!, expected[name]!, ROUNDINGS);
-          assertClose(`${name} exp_avg`, actual[`${name} exp_avg`]!, exp_avg[name]!, ROUNDINGS);
-        }
-      });
-    }
+    await compareSteps(settings, "exp_avg", ({ value, kept, g }, { rate, decay, factor }) => {
+      const after = lion({ value, m: kept, g }, { rate, beta1: 0.9, beta2: 0.99, decay });
+      assert(Math.abs(after.direction) > 1e-6 * factor, "a sign that rounding decides");
+      return { value: after.value, kept: after.m };
+    });
   });
 
   Deno.test(`SGD with momentum over five steps: ${clipped}`, async () => {
     const settings: OptimizerOptions = { ...SETTINGS, optimizer: "sgd", momentum: 0.8, grad_clip };
-    for (const options of CUTS) {
-      await withGpu(options, async (gpu) => {
-        const opened = openOptimizer(gpu, settings, random(1));
-        const buffers = numbers();
-        const expected = Object.fromEntries(
-          Object.entries(random(1)).map(([k, v]) => [k, Float64Array.from(v)]),
-        );
-        for (let t = 1; t <= STEPS; t++) {
-          const gradients = random(1 + t);
-          await opened.step(rateOf(t), gradients);
-          const factor = clipFactor(gradients, grad_clip);
-          for (const [name, n] of SIZES) {
-            const decay = DECAYS.get(name)! ? settings.weight_decay : 0;
-            for (let i = 0; i < n; i++) {
-              const at = {
-                value: expected[name]![i]!,
-                b: buffers[name]![i]!,
-                g: factor * gradients[name]![i]!,
-              };
-              const after = sgd(at, { rate: rateOf(t), momentum: 0.8, decay });
-              expected[name]![i] = after.value;
-              buffers[name]![i] = after.b;
-            }
-          }
-        }
-        const actual = await opened.read();
-        opened.close();
-        for (const { name } of SPECS) {
-          assertClose(name, actual[`${name} value`]!, expected[name]!, ROUNDINGS);
-          assertClose(`${name} momentum`, actual[`${name} momentum_buffer`]!, buffers[name]!, ROUNDINGS);
-        }
-      });
-    }
+    await compareSteps(settings, "momentum_buffer", ({ value, kept, g }, { rate, decay }) => {
+      const after = sgd({ value, b: kept, g }, { rate, momentum: 0.8, decay });
+      return { value: after.value, kept: after.b };
+    });
   });
 }
 
