@@ -26,8 +26,8 @@ export function gitCommit(folder: string): string | null {
   return text(path.join(shared, ref)) ?? packedRef(shared, ref);
 }
 
-/** Where git is installed; `deno.json` allows these to be run. */
-const GIT = ["/usr/bin/git", "/opt/homebrew/bin/git"];
+/** Where git is installed, on Linux and macOS; the tasks of `deno.json` may run it there. */
+const GIT = "/usr/bin/git";
 
 /** Longer than this a run does not wait for git. */
 const GIT_MS = 3000;
@@ -38,19 +38,18 @@ const GIT_MS = 3000;
  */
 export async function gitIsDirty(folder: string): Promise<boolean | null> {
   if (gitCommit(folder) === null) return null;
-  for (const git of GIT) {
-    try {
-      const { success, stdout } = await new Deno.Command(git, {
-        // No lock that a git command of the user's might find, and no program that the repository's settings name.
-        args: ["--no-optional-locks", "-c", "core.fsmonitor=false", "status", "--porcelain"],
-        cwd: folder,
-        stderr: "null",
-        signal: AbortSignal.timeout(GIT_MS),
-      }).output();
-      return success ? stdout.length > 0 : null;
-    } catch { /* not here, or not allowed */ }
+  try {
+    const { success, stdout } = await new Deno.Command(GIT, {
+      // No lock that a git command of the user's might find, and no program that the repository's settings name.
+      args: ["--no-optional-locks", "-c", "core.fsmonitor=false", "status", "--porcelain"],
+      cwd: folder,
+      stderr: "null",
+      signal: AbortSignal.timeout(GIT_MS),
+    }).output();
+    return success ? stdout.length > 0 : null;
+  } catch {
+    return null; // not here, or not allowed
   }
-  return null;
 }
 
 function findGitDir(folder: string): string | null {
