@@ -29,9 +29,14 @@ export function jsonAnswer(value: unknown, status = 200, headers: Record<string,
   });
 }
 
-/** One of the page's own files; browsers ask again each time and are told when they have it. */
-export function assetAnswer(asset: Asset, request: Request): Response {
-  const headers = { "content-type": asset.type, "cache-control": "no-cache", etag: asset.etag };
+/**
+ * One of the page's own files. Browsers ask again each time and are told when they have it.
+ *
+ * @param isFixed whether its address stands for its content: then browsers need not ask again
+ */
+export function assetAnswer(asset: Asset, request: Request, isFixed = false): Response {
+  const cache = isFixed ? "max-age=31536000, immutable" : "no-cache";
+  const headers = { "content-type": asset.type, "cache-control": cache, etag: asset.etag };
   if (request.headers.get("if-none-match") === asset.etag) {
     return new Response(null, { status: 304, headers });
   }

@@ -26,25 +26,29 @@ const TYPES: Record<string, string> = {
 /** Where the page's import map stands in the document; browsers want it inline. */
 const MAP_MARK = "<!-- import map -->";
 
+/** Stands for the content of all files, and in the addresses that the document names: what is there never changes. */
+const VERSIONED = `/assets/${digest(JSON.stringify([PAGE_FILES, LIBRARIES]))}/`;
+
 const importMap = JSON.stringify({
   imports: Object.fromEntries(
-    Object.keys(LIBRARIES).map((name) => [name, `/assets/lib/${fileName(name)}`]),
+    Object.keys(LIBRARIES).map((name) => [name, `${VERSIONED}lib/${fileName(name)}`]),
   ),
 });
 
 /** All modules are asked for at once, instead of each when another that imports it has come. */
 const preloads = [
-  ...Object.keys(PAGE_FILES).filter((name) => name.endsWith(".js")).map((name) => `/assets/${name}`),
-  ...Object.keys(LIBRARIES).map((name) => `/assets/lib/${fileName(name)}`),
+  ...Object.keys(PAGE_FILES).filter((name) => name.endsWith(".js")).map((name) => `${VERSIONED}${name}`),
+  ...Object.keys(LIBRARIES).map((name) => `${VERSIONED}lib/${fileName(name)}`),
 ].map((address) => `<link rel="modulepreload" href="${address}">`);
 
 /** The document of every view. */
 export const DOCUMENT: Asset = asset(
   "index.html",
-  INDEX.replace(MAP_MARK, `<script type="importmap">${importMap}</script>\n${preloads.join("\n")}`),
+  INDEX.replaceAll('"/assets/', `"${VERSIONED}`)
+    .replace(MAP_MARK, `<script type="importmap">${importMap}</script>\n${preloads.join("\n")}`),
 );
 
-/** The page's files by the path that a browser asks for. */
+/** The page's files by their path. */
 export const ASSETS: ReadonlyMap<string, Asset> = new Map([
   ...Object.entries(PAGE_FILES).map(([name, text]) => [`/assets/${name}`, asset(name, text)] as const),
   ...Object.entries(LIBRARIES).map(([name, text]) => {
@@ -77,5 +81,16 @@ function fileName(library: string): string {
 
 function asset(name: string, text: string): Asset {
   const type = TYPES[name.slice(name.lastIndexOf(".") + 1)]!;
-  return { type, text, etag: `"${createHash("sha256").update(text).digest("hex").slice(0, 24)}"` };
+  return { type, text, etag: `"${digest(text)}"` };
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 24);
+}
+
+/** The file at an address, and whether something else can ever be there; undefined where there is none. */
+export function findAsset(address: string): { asset: Asset; isFixed: boolean } | undefined {
+  const isFixed = address.startsWith(VERSIONED);
+  const asset = ASSETS.get(isFixed ? `/assets/${address.slice(VERSIONED.length)}` : address);
+  return asset && { asset, isFixed };
 }

@@ -4,7 +4,7 @@ import { Refusal } from "./access.ts";
 import { assetAnswer, jsonAnswer } from "./answers.ts";
 import type { Api } from "./api.ts";
 import { fileAnswer } from "./artifacts.ts";
-import { ASSETS, DOCUMENT } from "./assets.ts";
+import { DOCUMENT, findAsset } from "./assets.ts";
 import { experimentFolder } from "./experiments.ts";
 import { Query } from "./query.ts";
 import { runFile, runFolder } from "./run_paths.ts";
@@ -20,8 +20,8 @@ export async function route(request: Request, api: Api): Promise<Response> {
   if (request.method === "POST" && !isChange) {
     throw new Refusal(405, "nothing can be changed at this address", { allow: "GET, HEAD" });
   }
-  const asset = ASSETS.get(url.pathname);
-  if (asset !== undefined) return assetAnswer(asset, request);
+  const found = findAsset(url.pathname);
+  if (found !== undefined) return assetAnswer(found.asset, request, found.isFixed);
   if (names[0] === "api") return await apiAnswer(request, names.slice(1), new Query(url.searchParams), api);
   const isView = VIEWS.some((view) =>
     view.length === names.length && view.every((name, i) => name === "*" || name === names[i])

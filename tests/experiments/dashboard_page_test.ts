@@ -2,7 +2,7 @@
 
 import assert from "assert";
 import { join } from "path";
-import { ASSETS, DOCUMENT } from "../../experiments/dashboard/assets.ts";
+import { ASSETS, DOCUMENT, findAsset } from "../../experiments/dashboard/assets.ts";
 import { axisOf, differingKeys } from "../../experiments/dashboard/page/differences.js";
 import * as format from "../../experiments/dashboard/page/format.js";
 import { meanAndDeviation } from "../../experiments/dashboard/page/statistics.js";
@@ -10,22 +10,35 @@ import { ROOT } from "../house/files.ts";
 
 Deno.test("every module and library that the page imports is carried by the program, and nothing else is", () => {
   const { imports } = JSON.parse(/<script type="importmap">(.*?)<\/script>/.exec(DOCUMENT.text)![1]!);
-  const used = new Set(["/assets/main.js"]);
+  const used = new Set<unknown>();
+  const use = (address: string, what: string) => {
+    const found = findAsset(address);
+    assert.ok(found !== undefined, what);
+    used.add(found.asset);
+  };
+  use("/assets/main.js", "the page's first module");
   for (const [path, { text, type }] of ASSETS) {
     if (!type.includes("javascript")) continue;
     for (const [, name] of text.matchAll(/(?:from|import)\s*"([^"\s]+)"/g)) {
-      const target = name!.startsWith("./") ? new URL(name!, `http://x${path}`).pathname : imports[name!];
-      assert.ok(ASSETS.has(target), `${path} imports ${name}`);
-      used.add(target);
+      if (name!.startsWith("./")) use(new URL(name!, `http://x${path}`).pathname, `${path} imports ${name}`);
+      else use(imports[name!], `${path} imports ${name}`);
     }
   }
   for (const [, target] of DOCUMENT.text.matchAll(/(?:href|src)="([^"]+)"/g)) {
-    assert.ok(ASSETS.has(target!), target);
-    used.add(target!);
+    use(target!, target!);
+    assert.ok(findAsset(target!)!.isFixed, `${target} stands for its content`);
   }
-  assert.deepEqual([...ASSETS.keys()].filter((path) => !used.has(path)), []);
+  assert.deepEqual([...ASSETS].filter(([, asset]) => !used.has(asset)).map(([path]) => path), []);
   const onDisk = Array.from(Deno.readDirSync(join(ROOT, "experiments/dashboard/page")), ({ name }) => name);
   assert.deepEqual(onDisk.filter((name) => name !== "index.html" && !ASSETS.has(`/assets/${name}`)), []);
+});
+
+Deno.test("an address of the document without its digest's folder, or with another, holds nothing that stays", () => {
+  const fixed = /src="(\/assets\/[0-9a-f]{24}\/main\.js)"/.exec(DOCUMENT.text)![1]!;
+  assert.equal(findAsset(fixed)!.asset, ASSETS.get("/assets/main.js"));
+  assert.deepEqual(findAsset("/assets/main.js"), { asset: ASSETS.get("/assets/main.js")!, isFixed: false });
+  assert.equal(findAsset(fixed.replace(/[0-9a-f]{24}/, "0".repeat(24))), undefined);
+  assert.equal(findAsset(fixed.replace("main.js", "../main.js")), undefined);
 });
 
 Deno.test("no module of the page makes markup of text, or runs text", () => {
