@@ -16,6 +16,9 @@ budget: { tokens: 2600 }
 monitoring: { evaluations: 4, checkpoints: 3, log_points: 1000 }
 `;
 
+/** The same with one seed. */
+export const ONE_SEED = SMALL.replace("seeds: [1, 2]", "seeds: [1]");
+
 /** The flags that run the folder's `experiment.yaml`. */
 export const EXPERIMENT = ["experiment", "--config-path", "experiment.yaml"];
 
