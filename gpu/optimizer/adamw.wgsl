@@ -4,9 +4,7 @@
 // A step whose gradient norm is not finite changes nothing: the trainer stops on it with the weights intact.
 // value, gradient, exp_avg, exp_avg_sq: [COUNT] of vec4f   clip: [factor, 1 if finite]
 
-@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) gid: vec3u) {
-PLACE
-  if (clip[1] == 0.0) { return; }
+fn update(index: u32) {
   let g = gradient[index] * clip[0];
   let m = BETA1 * exp_avg[index] + BETA1_REST * g;
   let v = BETA2 * exp_avg_sq[index] + BETA2_REST * g * g;

@@ -4,9 +4,7 @@
 // A step whose gradient norm is not finite changes nothing.
 // value, gradient, exp_avg: [COUNT] of vec4f   clip: [factor, 1 if finite]
 
-@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) gid: vec3u) {
-PLACE
-  if (clip[1] == 0.0) { return; }
+fn update(index: u32) {
   let g = gradient[index] * clip[0];
   let m = exp_avg[index];
   let direction = sign(BETA1 * m + BETA1_REST * g);

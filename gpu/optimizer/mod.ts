@@ -44,6 +44,7 @@ export class Optimizer {
     ranges.forEach((range, i) => {
       this.#ready.push(prepareSquares(kernels, {
         label: "gradient norm",
+        profile: gpu.profile,
         buffer: planeBinding(range, "gradient"),
         count: range.size / 16,
         partial,

@@ -152,12 +152,13 @@ class Orthogonalizer {
   /** The dispatches that update one matrix. */
   update(matrix: Matrix, chunk: Chunk): ReadyDispatch[] {
     const [rows, cols] = this.shape;
-    const { kernels } = this.#context;
+    const { gpu, kernels } = this.#context;
     const update = this.#program.inputBuffer("update");
     return [
       this.#gather(matrix, chunk),
       prepareSquares(kernels, {
         label: "muon norm",
+        profile: gpu.profile,
         buffer: { buffer: update },
         count: rows * cols / 4,
         partial: this.#partial,

@@ -5,7 +5,7 @@
 
 import type { Gpu } from "../device.ts";
 import type { KernelCache, ReadyDispatch } from "../kernel.ts";
-import { lineGrid, linePlace } from "../kernels/grid.ts";
+import { lineRuns } from "../kernels/grid.ts";
 import { floatLiteral, STEP_WGSL } from "../lower.ts";
 import type { Chunk, ParameterStore, Plane } from "../parameters.ts";
 import type { OptimizerName } from "./state.ts";
@@ -87,13 +87,13 @@ export interface ElementwiseUpdate {
   planes: Plane[];
   /** Float constants of the kernel. */
   constants: Record<string, number>;
-  /** WGSL of `main`; `PLACE` in it sets `index`, which counts vec4s. */
+  /** WGSL of `update(index)`, which counts vec4s; it is not called for a step that is not to be made. */
   wgsl: string;
   /** Operations for one weight. */
   flops: number;
 }
 
-/** The dispatches of an element-wise update over a whole chunk: an invocation for four weights. */
+/** The dispatches of an element-wise update over a whole chunk, four weights at a time. */
 export function elementwise(
   chunk: Chunk,
   context: UpdateContext,
@@ -106,13 +106,20 @@ export function elementwise(
   );
   return rangesOf(chunk, gpu.maxBindingBytes).map((range) => {
     const count = range.size / 16;
+    const runs = lineRuns(gpu.profile, count);
     return kernels.prepare({
       label,
       code: `${STEP_WGSL}@group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read_write> value: array<vec4f>;
 @group(0) @binding(2) var<storage, read> gradient: array<vec4f>;
 ${declared.join("")}@group(0) @binding(${3 + planes.length}) var<storage, read> clip: array<f32>;
-${floatConstants(constants)}${wgsl.replace("PLACE", linePlace(count, 64))}`,
+${floatConstants(constants)}${wgsl}
+@compute @workgroup_size(${runs.size}) fn main(${runs.builtins}) {
+  if (clip[1] == 0.0) { return; }
+${runs.begin}    update(index);
+  }
+}
+`,
       bound: [
         { kind: "uniform", resource: { buffer: step } },
         { kind: "write", resource: planeBinding(range, "value") },
@@ -120,7 +127,7 @@ ${floatConstants(constants)}${wgsl.replace("PLACE", linePlace(count, 64))}`,
         ...planes.map((name) => ({ kind: "write" as const, resource: planeBinding(range, name) })),
         { kind: "read", resource: { buffer: clip } },
       ],
-      workgroups: lineGrid(count, 64),
+      workgroups: runs.workgroups,
       flops: flops * count * 4,
       bytes: range.size * (3 + 2 * planes.length),
     });

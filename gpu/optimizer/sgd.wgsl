@@ -3,9 +3,7 @@
 // A step whose gradient norm is not finite changes nothing.
 // value, gradient, momentum_buffer: [COUNT] of vec4f   clip: [factor, 1 if finite]
 
-@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) gid: vec3u) {
-PLACE
-  if (clip[1] == 0.0) { return; }
+fn update(index: u32) {
   let b = MOMENTUM * momentum_buffer[index] + gradient[index] * clip[0];
   momentum_buffer[index] = b;
   value[index] = value[index] * (1.0 - step.learning_rate * DECAY) - step.learning_rate * b;
