@@ -25,22 +25,31 @@ export function lineGrid(count: number, size: number): [number, number, number] 
 
 /**
  * A line of `count` invocations' work in runs, for kernels that do little for each: an invocation takes one of them, and on a
- * software adapter, where a workgroup costs as much as some hundred instructions, 16 of them one after the other.
+ * software adapter, where a workgroup costs as much as some hundred instructions, 16 of them one after the other. There no
+ * lane ever stands still, since masks make loads and stores slower.
  *
+ * @param count a multiple of 16
+ * @param condition WGSL: whether anything is to be done
  * @returns `size` of a workgroup, the `builtins` of `main`, and WGSL that begins a loop over `index`, which the caller closes
  */
 export function lineRuns(
   profile: KernelProfile,
   count: number,
+  condition: string,
 ): { size: number; builtins: string; begin: string; workgroups: [number, number, number] } {
-  const [size, length] = profile === "gpu" ? [64, 1] : [16, 16];
-  const run = size * length;
-  return {
-    size,
-    builtins: "@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) lid: vec3u",
-    begin: `  let first = (wid.x + wid.y * ${FOLD}u) * ${run}u + lid.x;
-  for (var index = first; index < min(${count}u, first + ${run}u); index += ${size}u) {
-`,
-    workgroups: lineGrid(count, run),
-  };
+  const builtins = "@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_id) lid: vec3u";
+  const place = (run: number) => `(wid.x + wid.y * ${FOLD}u) * ${run}u`;
+  if (profile === "gpu") {
+    const begin = `  let index = ${place(64)} + lid.x;
+  if (index < ${count}u && ${condition}) {
+`;
+    return { size: 64, builtins, begin, workgroups: lineGrid(count, 64) };
+  }
+  const length = 16;
+  const begin = `  let first = ${place(length)};
+  let trips = select(0u, min(${length}u, max(first, ${count / 16}u) - first), ${condition});
+  for (var trip = 0u; trip < trips; trip++) {
+    let index = (first + trip) * 16u + lid.x;
+`;
+  return { size: 16, builtins, begin, workgroups: lineGrid(count / 16, length) };
 }

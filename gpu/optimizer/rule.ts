@@ -49,7 +49,7 @@ export interface Range {
 }
 
 /** Cuts a chunk into ranges that fit one binding; all but the last are of a multiple of `multiple` bytes. */
-export function rangesOf(chunk: Chunk, maxBinding: number, multiple = 1): Range[] {
+export function rangesOf(chunk: Chunk, maxBinding: number, multiple = 256): Range[] {
   const most = Math.floor(maxBinding / multiple) * multiple;
   return Array.from({ length: Math.ceil(chunk.size / most) }, (_, i) => ({
     chunk,
@@ -106,7 +106,7 @@ export function elementwise(
   );
   return rangesOf(chunk, gpu.maxBindingBytes).map((range) => {
     const count = range.size / 16;
-    const runs = lineRuns(gpu.profile, count);
+    const runs = lineRuns(gpu.profile, count, "clip[1] != 0.0");
     return kernels.prepare({
       label,
       code: `${STEP_WGSL}@group(0) @binding(0) var<uniform> step: Step;
@@ -115,7 +115,6 @@ export function elementwise(
 ${declared.join("")}@group(0) @binding(${3 + planes.length}) var<storage, read> clip: array<f32>;
 ${floatConstants(constants)}${wgsl}
 @compute @workgroup_size(${runs.size}) fn main(${runs.builtins}) {
-  if (clip[1] == 0.0) { return; }
 ${runs.begin}    update(index);
   }
 }
