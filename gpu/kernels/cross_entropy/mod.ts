@@ -16,8 +16,11 @@ import sumWgsl from "./sum.wgsl" with { type: "text" };
 /** Target id of a row that counts neither in the loss nor in gradients. */
 export const IGNORE_TARGET = 0xffffffff;
 
-/** Bytes that the logits of one chunk may take. */
-const CHUNK_BYTES = 32 << 20;
+/** Bytes that the logits of one chunk may take: the head's weights are read anew for each chunk. */
+const CHUNK_BYTES = 64 << 20;
+
+/** Chunks have a multiple of so many rows, where there are several: matrix products have tiles of 32 rows. */
+const CHUNK_ROWS = 32;
 
 interface HeadAttrs {
   /** Factor on the sum of the rows' losses, 1 / (rows × micro-batches) for a mean. */
@@ -72,7 +75,9 @@ function chunks(
   const rows = logicalLength(x.rows);
   const vocabulary = physicalLength(wte.rows);
   const limit = Math.min(CHUNK_BYTES, lowering.maxBindingBytes);
-  const size = Math.max(1, Math.min(rows, Math.floor(limit / (4 * vocabulary))));
+  const most = Math.max(1, Math.min(rows, Math.floor(limit / (4 * vocabulary))));
+  const even = Math.ceil(rows / Math.ceil(rows / most));
+  const size = Math.min(most, Math.ceil(even / CHUNK_ROWS) * CHUNK_ROWS);
   const logits = lowering.scratch(node, "logits", size, vocabulary);
   const dlogits = lowering.scratch(node, "dlogits", size, vocabulary);
   return Array.from({ length: Math.ceil(rows / size) }, (_, i) => ({
