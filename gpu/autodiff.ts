@@ -4,11 +4,11 @@
  * Each op brings its own rule; here is only the order and the summing of contributions. A gradient of a parameter is
  * not a tensor of its own but a slot of the gradient buffer: the first contribution overwrites it, later ones add.
  *
- * Of nodes that are to be computed again (`Graph.recompute`) the rules get twins: when the way back comes to a run of them,
- * all of it is added once more, and what nobody needs of that the planner drops.
+ * Of what is to be computed again (`Graph.recompute`) the rules see twins: when the way back comes to a node of such a run, or
+ * to one that reads its results, all of the run is added once more, and what nobody needs of that the planner drops.
  */
 
-import type { Graph, Node, Tensor } from "./graph.ts";
+import type { Graph, Node, RecomputedRun, Tensor } from "./graph.ts";
 import { add, identity } from "./kernels/elementwise/mod.ts";
 
 /** Options of `gradients`. */
@@ -63,21 +63,41 @@ export function gradients(loss: Tensor, parameters: Tensor[], options: GradientO
   }
 }
 
-/** What the gradient rule of a node looks at: the node itself, or its twin in a run that is computed again. */
+/**
+ * What the gradient rule of a node looks at: the node itself, or its twin in a run that is computed again, or the node with
+ * the twins of its inputs.
+ */
 function twins(graph: Graph): (node: Node) => Node {
+  const done = new Set<RecomputedRun>();
   const made = new Map<Node, Node>();
   const repeated = new Map<Tensor, Tensor>();
-  return (node) => {
-    const run = graph.recomputed.find(({ first, end }) => first <= node.id && node.id < end);
-    if (run === undefined) return node;
-    if (!made.has(node)) {
-      for (const original of graph.nodes.slice(run.first, run.end)) {
-        const twin = graph.repeat(original, original.inputs.map((input) => repeated.get(input) ?? input));
-        made.set(original, twin);
-        original.outputs.forEach((output, i) => repeated.set(output, twin.outputs[i]!));
-      }
+  const runOf = (node: Node) => graph.recomputed.find(({ first, end }) => first <= node.id && node.id < end);
+
+  const repeat = (run: RecomputedRun) => {
+    if (done.has(run)) return;
+    done.add(run);
+    for (const node of graph.nodes.slice(run.first, run.end)) {
+      const twin = graph.repeat(node, node.inputs.map((input) => standIn(input, run)));
+      made.set(node, twin);
+      node.outputs.forEach((output, i) => repeated.set(output, twin.outputs[i]!));
     }
-    return made.get(node)!;
+  };
+  /** What is read in a tensor's place, by nodes of the run `reader` or of none. */
+  const standIn = (tensor: Tensor, reader?: RecomputedRun): Tensor => {
+    const run = tensor.node && runOf(tensor.node);
+    if (run === undefined || run !== reader && run.kept.includes(tensor)) return tensor;
+    repeat(run);
+    return repeated.get(tensor)!;
+  };
+
+  return (node) => {
+    const run = runOf(node);
+    if (run !== undefined) {
+      repeat(run);
+      return made.get(node)!;
+    }
+    const inputs = node.inputs.map((input) => standIn(input));
+    return inputs.every((input, i) => input === node.inputs[i]) ? node : { ...node, inputs };
   };
 }
 

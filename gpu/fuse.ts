@@ -2,7 +2,8 @@
  * Fusion: which element-wise nodes are computed inside the kernel that makes one of their inputs.
  *
  * A node joins the group of an input when that group's kernel hands its result on (`absorbs`) and everything else the
- * node reads is made by earlier groups. Nothing else is fused: matrix products, attention and norms bring their own.
+ * node reads is made by earlier groups. What is computed again joins only what is computed again: it would be made, and take
+ * memory, too early. Nothing else is fused: matrix products, attention and norms bring their own.
  */
 
 import type { Graph, Node, Tensor } from "./graph.ts";
@@ -54,11 +55,12 @@ export function fuse(
           t.target === undefined || position.get(g)! > (lastWriter.get(t.target) ?? -1)
         )
       )
+      .filter((g) => !node.repeats || g.root.repeats)
       .at(-1);
     if (host === undefined) {
       const first = node.inputs[0]!;
       const root: Node = {
-        id: -1,
+        id: node.id,
         op: copyOp,
         name: node.name,
         inputs: [first],

@@ -88,6 +88,15 @@ export interface OutputSpec {
   name?: string;
 }
 
+/** A run of nodes, by id, that the backward pass computes again. */
+export interface RecomputedRun {
+  readonly first: number;
+  /** The id behind the last one. */
+  readonly end: number;
+  /** Results of the run that are kept from the forward pass all the same. */
+  readonly kept: readonly Tensor[];
+}
+
 /** Which half of a step a node belongs to: what it computes, or the gradients of that. */
 export type Phase = "forward" | "backward";
 
@@ -98,8 +107,8 @@ export class Graph {
   readonly outputs = new Map<string, Tensor>();
   /** Id of the first node of the backward pass; Infinity while there is none. */
   backwardFrom = Infinity;
-  /** Runs of nodes, by id, whose results the backward pass computes again; see `recompute`. */
-  readonly recomputed: { first: number; end: number }[] = [];
+  /** What the backward pass computes again; see `recompute`. */
+  readonly recomputed: RecomputedRun[] = [];
   /** The numbers of each constant: logical elements, row after row. */
   readonly constants = new Map<Tensor, Float32Array>();
   #scope: string[] = [];
@@ -163,13 +172,16 @@ export class Graph {
 
   /**
    * Has the backward pass compute again what `define` adds, instead of keeping it from the forward pass: memory for the
-   * nodes' results is needed for the time of their own gradients alone (Chen et al. 2016, "Training Deep Nets with Sublinear
-   * Memory Cost", arXiv:1604.06174). What the nodes read from others is kept.
+   * nodes' results is needed for the time of the gradients that read them alone (Chen et al. 2016, "Training Deep Nets with
+   * Sublinear Memory Cost", arXiv:1604.06174). What the nodes read from others is kept.
+   *
+   * @param options.keep whether what `define` returns is kept from the forward pass all the same: it should be where the
+   *   gradients of what follows come long before those of the run, or where the next run would need this one first
    */
-  recompute<T>(define: () => T): T {
+  recompute(define: () => Tensor, { keep }: { keep: boolean }): Tensor {
     const first = this.nodes.length;
     const result = define();
-    this.recomputed.push({ first, end: this.nodes.length });
+    this.recomputed.push({ first, end: this.nodes.length, kept: keep ? [result] : [] });
     return result;
   }
 

@@ -14,6 +14,8 @@ export interface ReadyDispatch {
   label: string;
   /** Of a program's dispatches, which half of the step they belong to. */
   phase?: Phase;
+  /** Whether it computes again what an earlier one did. */
+  repeats?: boolean;
   pipeline: GPUComputePipeline;
   bindGroup: GPUBindGroup;
   workgroups: [number, number, number];

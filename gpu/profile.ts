@@ -14,6 +14,8 @@ export interface KernelTime {
   label: string;
   /** Of a program's dispatches, which half of the step they belong to; the optimizer's belong to neither. */
   phase?: Phase | undefined;
+  /** Whether it computes again what the forward pass did. */
+  repeats?: boolean | undefined;
   /** Nanoseconds on the device's clock. */
   begin: number;
   end: number;
@@ -74,10 +76,11 @@ export class Profiler {
     this.#pending = [];
     if (dispatches.length === 0) return;
     const stamps = new BigUint64Array(await readBuffer(this.#gpu, this.#resolved, 0, 16 * dispatches.length));
-    dispatches.forEach(({ label, phase, flops, bytes }, i) => {
+    dispatches.forEach(({ label, phase, repeats, flops, bytes }, i) => {
       this.times.push({
         label,
         phase,
+        repeats,
         flops,
         bytes,
         begin: Number(stamps[2 * i]!),
@@ -141,6 +144,8 @@ export interface StepSeconds {
   /** The loss, and with it the head's gradient, which one kernel computes. */
   forward: number;
   backward: number;
+  /** What of `backward` computes again what the forward pass did. */
+  recomputed: number;
   optimizer: number;
 }
 
@@ -154,22 +159,27 @@ export interface StepSeconds {
  * ```ts
  * import { stepSeconds } from "./profile.ts";
  * const times = [{ label: "adamw", begin: 0, end: 2e6, flops: 0, bytes: 0 }];
- * stepSeconds(times, 4); // { forward: 0, backward: 0, optimizer: 0.002 }
+ * stepSeconds(times, 4); // { forward: 0, backward: 0, recomputed: 0, optimizer: 0.002 }
  * ```
  */
 export function stepSeconds(times: KernelTime[], micro_batches: number): StepSeconds {
-  const seconds = (phase: Phase | undefined) =>
-    times.reduce((sum, t) => sum + (t.phase === phase ? t.end - t.begin : 0), 0) / 1e9;
+  const seconds = (phase: Phase | undefined) => milliseconds(times.filter((t) => t.phase === phase)) / 1e3;
   return {
     forward: micro_batches * seconds("forward"),
     backward: micro_batches * seconds("backward"),
+    recomputed: micro_batches * milliseconds(times.filter(({ repeats }) => repeats)) / 1e3,
     optimizer: seconds(undefined),
   };
 }
 
-/** The table of a profile as text. */
+function milliseconds(times: KernelTime[]): number {
+  return times.reduce((sum, t) => sum + t.end - t.begin, 0) / 1e6;
+}
+
+/** The table of a profile as text; its last line says what of the time computes something again, if anything does. */
 export function profileTable(times: KernelTime[]): string {
-  const total = times.reduce((sum, t) => sum + t.end - t.begin, 0) / 1e6;
+  const total = milliseconds(times);
+  const share = (part: number) => `${(100 * part).toFixed(1)} %`.padStart(8);
   const rows = summarise(times).map((k) =>
     [
       k.kernel.padEnd(30),
@@ -177,11 +187,24 @@ export function profileTable(times: KernelTime[]): string {
       k.milliseconds.toFixed(2).padStart(10),
       k.gflops.toFixed(1).padStart(9),
       k.gigabytes_per_second.toFixed(1).padStart(8),
-      `${(100 * k.share).toFixed(1)} %`.padStart(8),
+      share(k.share),
     ].join("")
   );
   const head = `${"kernel".padEnd(30)}calls        ms  GFLOP/s    GB/s   share`;
-  return [head, ...rows, `${"all kernels".padEnd(35)}${total.toFixed(2).padStart(10)}`].join("\n");
+  const lines = [head, ...rows, `${"all kernels".padEnd(35)}${total.toFixed(2).padStart(10)}`];
+  const again = times.filter(({ repeats }) => repeats);
+  if (again.length > 0) {
+    const time = milliseconds(again);
+    lines.push(
+      [
+        "of them computed again".padEnd(30),
+        String(again.length).padStart(5),
+        time.toFixed(2).padStart(10),
+        share(time / total).padStart(25),
+      ].join(""),
+    );
+  }
+  return lines.join("\n");
 }
 
 /** The profile in the Trace Event Format of Chrome and Perfetto. */
@@ -197,7 +220,12 @@ export function chromeTrace(times: KernelTime[]): object {
       tid: 1,
       ts: (t.begin - start) / 1e3,
       dur: (t.end - t.begin) / 1e3,
-      args: { node: t.label.split(" | ")[1] ?? "", flops: t.flops, bytes: t.bytes },
+      args: {
+        node: t.label.split(" | ")[1] ?? "",
+        flops: t.flops,
+        bytes: t.bytes,
+        ...(t.repeats ? { recomputed: true } : {}),
+      },
     })),
   };
 }
@@ -233,6 +261,7 @@ export async function replay(
     times.push({
       label: dispatch.label,
       phase: dispatch.phase,
+      repeats: dispatch.repeats,
       flops: dispatch.flops,
       bytes: dispatch.bytes,
       begin: clock,

@@ -176,10 +176,11 @@ export class Program {
         bound.push(...slices.map((resource): Bound => ({ kind: mode, resource })));
       }
     }
-    const { label, name, phase, code, workgroups, flops, bytes } = dispatch;
+    const { label, name, phase, repeats, code, workgroups, flops, bytes } = dispatch;
     return {
       ...kernels.prepare({ label: `${label} | ${name}`, code, bound, workgroups, flops, bytes }),
       phase,
+      repeats,
     };
   }
 

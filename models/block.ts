@@ -32,6 +32,8 @@ export interface BlockParts {
   attend: Attend;
   /** Rotary positions, where the model has them. */
   rotation: Rotation | undefined;
+  /** Defines what is large and cheap to compute: what the norms and the MLP's activation give. */
+  cheap: (define: () => Tensor) => Tensor;
 }
 
 /** LayerNorm or RMSNorm, with the parameters named so. */
@@ -49,32 +51,39 @@ export function norm(
 
 /** A block. */
 export function block(x: Tensor, layer: number, parts: BlockParts): Tensor { // [B * T, C] -> [B * T, C]
-  const { config: c, parameter, resid_pdrop, attend, rotation } = parts;
+  const { config: c, parameter, resid_pdrop, attend, rotation, cheap } = parts;
   const name = `h.${layer}`;
   const site = layer * SITES.count;
   const project = (part: string, t: Tensor) => projection(`${name}.${part}`, t, parts);
 
-  const qkv = project("attn.c_attn", norm(`${name}.ln_1`, x, parts)); //                  [B * T, 3C]
+  const qkv = project("attn.c_attn", cheap(() => norm(`${name}.ln_1`, x, parts))); //     [B * T, 3C]
   const heads = attend(prepareQkv(qkv, `${name}.attn`, c, parameter, rotation), layer); // [B * T, C]
   const y = project("attn.c_proj", heads); //                                            [B * T, C]
   x = add(x, dropout(y, resid_pdrop, site + SITES.attention_out));
-  const h = mlp(norm(`${name}.ln_2`, x, parts), c, project); //                          [B * T, n_inner]
+  const n = cheap(() => norm(`${name}.ln_2`, x, parts)); //                               [B * T, C]
+  const h = mlp(n, parts, project); //                                                   [B * T, n_inner]
   return add(x, dropout(project("mlp.c_proj", h), resid_pdrop, site + SITES.mlp_out)); // [B * T, C]
 }
 
 /** The MLP up to its last projection. */
 function mlp( // [M, C] -> [M, n_inner]
   x: Tensor,
-  { mlp_type }: ModelConfig,
+  { config, cheap }: BlockParts,
   project: (part: string, t: Tensor) => Tensor,
 ): Tensor {
-  switch (mlp_type) {
-    case "gelu":
-      return gelu(project("mlp.c_fc", x));
-    case "relu_squared":
-      return reluSquared(project("mlp.c_fc", x));
-    case "swiglu":
-      return swiglu(project("mlp.c_gate", x), project("mlp.c_fc", x));
+  switch (config.mlp_type) {
+    case "gelu": {
+      const h = project("mlp.c_fc", x); // [M, n_inner]
+      return cheap(() => gelu(h));
+    }
+    case "relu_squared": {
+      const h = project("mlp.c_fc", x); // [M, n_inner]
+      return cheap(() => reluSquared(h));
+    }
+    case "swiglu": {
+      const [gate, h] = [project("mlp.c_gate", x), project("mlp.c_fc", x)]; // [M, n_inner] both
+      return cheap(() => swiglu(gate, h));
+    }
   }
 }
 

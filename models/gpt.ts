@@ -24,13 +24,16 @@ import {
   rotationOf,
   weightsOf,
 } from "./attention.ts";
-import { block, norm, type ParameterOf } from "./block.ts";
+import { block, type BlockParts, norm, type ParameterOf } from "./block.ts";
 import type { ModelConfig } from "./config.ts";
 import { parameterSpecs } from "./parameter_specs.ts";
 import { SITES } from "./sites.ts";
 
-/** What of a step's forward pass is computed again in its backward pass, to save memory: nothing, or the blocks. */
-export const GRADIENT_CHECKPOINTING = ["none", "block"] as const;
+/**
+ * What of a step's forward pass is computed again in its backward pass, to save memory: nothing; what norms and the MLP's
+ * activation give; or whole blocks.
+ */
+export const GRADIENT_CHECKPOINTING = ["none", "selective", "block"] as const;
 
 /** One of {@link GRADIENT_CHECKPOINTING}. */
 export type GradientCheckpointing = typeof GRADIENT_CHECKPOINTING[number];
@@ -67,21 +70,21 @@ function transformer( // tokens [B * T] -> [B * T, C]
     index?: Tensor;
     training: boolean;
     attend: Attend;
-    /** Whether the backward pass computes blocks again: all but the last, which it comes to first. */
-    recompute?: boolean;
+    gradient_checkpointing?: GradientCheckpointing;
   },
 ): Tensor {
-  const { tokens, T, index, training, attend, recompute = false } = options;
+  const { tokens, T, index, training, attend, gradient_checkpointing: again } = options;
   const { embd_pdrop, resid_pdrop } = training ? config : { embd_pdrop: 0, resid_pdrop: 0 };
   const rotation = rotationOf(graph, config, T);
   let x = embedding(tokens, parameter("wte.weight")!, parameter("wpe.weight"), T, index); // [B * T, C]
   x = dropout(x, embd_pdrop, SITES.embedding);
   for (let layer = 0; layer < config.n_layer; layer++) {
-    const define = () => block(x, layer, { config, parameter, resid_pdrop, attend, rotation });
-    x = graph.scope(
-      `h.${layer}`,
-      () => recompute && layer < config.n_layer - 1 ? graph.recompute(define) : define(),
-    );
+    const cheap: BlockParts["cheap"] = again === "selective"
+      ? (define) => graph.recompute(define, { keep: false })
+      : (define) => define();
+    const define = () => block(x, layer, { config, parameter, resid_pdrop, attend, rotation, cheap });
+    const whole = again === "block" && layer < config.n_layer - 1; // the way back comes to the last block at once
+    x = graph.scope(`h.${layer}`, () => whole ? graph.recompute(define, { keep: true }) : define());
   }
   return norm("ln_f", x, { config, parameter }); // [B * T, C]
 }
@@ -92,7 +95,8 @@ function transformer( // tokens [B * T] -> [B * T, C]
  *
  * @param micro_batches micro-batches of a step; the loss and its gradient are divided by it, and gradients add up
  * @param ring places of the ring of losses
- * @param gradient_checkpointing `block`: of a block only its input is kept for the backward pass, which computes the rest again
+ * @param gradient_checkpointing what is not kept for the backward pass, which computes it again. `selective`: what norms and the
+ *   MLP's activation give, as llm.c's `-r 2` (github.com/karpathy/llm.c, train_gpt2.cu). `block`: all of a block but its input
  */
 export function trainingGraph(
   c: ModelConfig,
@@ -104,8 +108,8 @@ export function trainingGraph(
   const targets = base.graph.input("targets", rows);
   const index = base.graph.input("token_index", tokenIndexLength(rows));
   const attend = attendBatch(c, size, c.attn_pdrop);
-  const recompute = size.gradient_checkpointing === "block";
-  const x = transformer(base, c, { tokens, T: size.T, index, training: true, attend, recompute }); // [B * T, C]
+  const { T, gradient_checkpointing = "none" } = size;
+  const x = transformer(base, c, { tokens, T, index, training: true, attend, gradient_checkpointing }); // [B * T, C]
   const loss = headLoss(x, base.head, targets, 1 / (rows * size.micro_batches), size.ring);
   gradients(loss, base.trained, { accumulate: size.micro_batches > 1 });
   base.graph.output("losses", loss);

@@ -33,7 +33,9 @@ export const trainingSectionSchema = z.strictObject({
       "fine-tuning: train adapters of low rank (rank, alpha, targets) and leave the model's weights as they are",
     ),
   gradient_checkpointing: z.enum(GRADIENT_CHECKPOINTING)
-    .describe("block: blocks are computed again in the backward pass, for less memory and a third more work")
+    .describe(
+      "what the backward pass computes again, for less memory: selective: norms and the MLP's activation; block: whole blocks",
+    )
     .default("none"),
   optimizer: z.enum(OPTIMIZERS).describe(
     "how weights move by their gradients; docs/optimizers.md compares them",

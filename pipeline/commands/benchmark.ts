@@ -122,8 +122,13 @@ const measures: Record<What, Measure> = {
       dataset,
       maxSteps,
       onProfile && ((times) => {
-        const { forward, backward, optimizer } = stepSeconds(times, accumulate_grad_batches);
-        parts = { forward_seconds: forward, backward_seconds: backward, optimizer_seconds: optimizer };
+        const { forward, backward, recomputed, optimizer } = stepSeconds(times, accumulate_grad_batches);
+        parts = {
+          forward_seconds: forward,
+          backward_seconds: backward,
+          recomputed_seconds: recomputed,
+          optimizer_seconds: optimizer,
+        };
         onProfile(times);
       }),
     );

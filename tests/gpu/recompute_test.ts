@@ -1,55 +1,19 @@
-/** Blocks that are computed again in the backward pass: the same bits as blocks that are kept, in less memory. */
+/** What is computed again in the backward pass: the same bits as what is kept, in less memory. */
 
 import assert from "assert";
-import { type Gpu } from "../../gpu/mod.ts";
-import { type ModelConfig, modelConfig, parameters, TrainableModel, trainingPlan } from "../../models/mod.ts";
-import { OPERANDS, randomIds, randomParameters, withGpu } from "./support.ts";
+import type { Dispatch } from "../../gpu/lower.ts";
+import type { Plan } from "../../gpu/mod.ts";
+import { GRADIENT_CHECKPOINTING, modelConfig, trainingPlan } from "../../models/mod.ts";
+import { assertSameBits, CONFIG, OPTIONS, SHAPE } from "./recompute_support.ts";
+import { OPERANDS, withGpu } from "./support.ts";
 
-const SHAPE = { n_head: 3, n_embd: 15, n_positions: 12, vocab_size: 31, dropout: 0.1 };
-const CONFIG = modelConfig({ n_layer: 3, ...SHAPE });
-
-const OPTIONS = {
-  batch_size: 3,
-  max_seq_length: 11,
-  accumulate_grad_batches: 1,
-  beta1: 0.9,
-  beta2: 0.95,
-  epsilon: 1e-3,
-  weight_decay: 0.1,
-  grad_clip: 1,
-  seed: 3,
-};
-
-type Checkpointing = "none" | "block";
-
-/** Losses, gradients and weights after some steps. */
-async function train(gpu: Gpu, config: ModelConfig, gradient_checkpointing: Checkpointing) {
-  const model = new TrainableModel(gpu, config, { ...OPTIONS, gradient_checkpointing });
-  const values = randomParameters(config);
-  model.load(new Map(parameters(config).map(({ name, shape }) => [name, { shape, data: values[name]! }])));
-  for (let step = 1; step <= 3; step++) {
-    const [input_ids, targets] = [2 * step, 2 * step + 1].map((stream) => randomIds(33, stream, 31));
-    model.step(step, 0.01, [{ input_ids: input_ids!, targets: targets! }]);
-  }
-  const result = {
-    metrics: await model.readMetrics(),
-    gradients: await model.weights("gradient"),
-    weights: await model.weights(),
-  };
-  model.destroy();
-  return result;
-}
-
-// Accessors do not matter here, kernels do.
 for (const { name, options } of OPERANDS.filter(({ name }) => /^textures$|GPU/.test(name))) {
-  Deno.test(`losses, gradients and weights are bit-identical to those of blocks that are kept: ${name}`, () =>
-    withGpu(options, async (gpu) => {
-      assert.deepEqual(await train(gpu, CONFIG, "block"), await train(gpu, CONFIG, "none"));
-    }));
+  Deno.test(`losses, gradients and weights are bit-identical to those of what is kept: ${name}`, () =>
+    withGpu(options, (gpu) => assertSameBits(gpu, CONFIG, ["selective", "block"])));
 }
 
 Deno.test("so are those of a model in which everything is another variant", () =>
-  withGpu({}, async (gpu) => {
+  withGpu({}, (gpu) => {
     const config = modelConfig({
       ...SHAPE,
       n_layer: 2,
@@ -62,18 +26,45 @@ Deno.test("so are those of a model in which everything is another variant", () =
       mlp_type: "swiglu",
       bias: false,
     });
-    assert.deepEqual(await train(gpu, config, "block"), await train(gpu, config, "none"));
+    return assertSameBits(gpu, config, ["selective", "block"]);
   }));
 
 Deno.test("planned memory falls, and what is computed again counts as no work", () =>
   withGpu({}, (gpu) => {
     const config = { ...CONFIG, n_layer: 12 };
-    const [kept, again] = (["none", "block"] as const).map((gradient_checkpointing) =>
+    const [kept, selective, block] = GRADIENT_CHECKPOINTING.map((gradient_checkpointing) =>
       trainingPlan(config, { ...OPTIONS, gradient_checkpointing }, gpu)
+    ) as [Plan, Plan, Plan];
+    assert(block.memory.activations < 0.35 * kept.memory.activations);
+    assert(selective.memory.activations < 0.7 * kept.memory.activations);
+    assert(repeated(kept).length === 0);
+    assert(repeated(block).length > 11 * 5);
+    assert.deepEqual(
+      Object.entries(Object.groupBy(repeated(selective), ({ label }) => label)).map(([label, list]) => [
+        label,
+        list!.length,
+      ]),
+      [["elementwise", 12], ["layer norm", 24]],
     );
-    assert(again!.memory.activations < 0.35 * kept!.memory.activations);
-    assert.equal(again!.flops, kept!.flops);
-    const repeated = again!.dispatches.filter(({ repeats }) => repeats);
-    assert(repeated.length > 11 * 5 && repeated.every(({ phase }) => phase === "backward"));
-    assert(kept!.dispatches.every(({ repeats }) => !repeats));
+    for (const again of [selective, block]) {
+      assert.equal(again.flops, kept.flops);
+      assert(repeated(again).every(({ phase }) => phase === "backward"));
+    }
+  }));
+
+function repeated({ dispatches }: Plan): Dispatch[] {
+  return dispatches.filter(({ repeats }) => repeats);
+}
+
+Deno.test("what is cheap is computed again right before it is read, and not longer kept than its gradients take", () =>
+  withGpu({}, (gpu) => {
+    const { dispatches } = trainingPlan(CONFIG, { ...OPTIONS, gradient_checkpointing: "selective" }, gpu);
+    for (const dispatch of repeated({ dispatches } as Plan)) {
+      const at = dispatches.indexOf(dispatch);
+      const made = dispatch.args.find(({ access }) => access === "write")!.tensor;
+      const readers = dispatches.flatMap(({ args }, i) =>
+        args.some(({ tensor, access }) => tensor === made && access === "read") ? [i - at] : []
+      );
+      assert(readers.length > 0 && readers.every((distance) => distance > 0 && distance <= 3), `${readers}`);
+    }
   }));

@@ -282,8 +282,9 @@ Deno.test("a step's seconds by what for: forward and backward for each micro-bat
     { ...kernel, phase: "forward", begin: 0, end: 1e9 },
     { ...kernel, phase: "backward", begin: 2e9, end: 4e9 },
     { ...kernel, phase: "forward", begin: 4e9, end: 4.5e9 },
+    { ...kernel, phase: "backward", repeats: true, begin: 4.5e9, end: 5e9 },
     { ...kernel, begin: 5e9, end: 9e9 },
   ];
-  assert.deepEqual(stepSeconds(times, 3), { forward: 4.5, backward: 6, optimizer: 4 });
-  assert.deepEqual(stepSeconds([], 1), { forward: 0, backward: 0, optimizer: 0 });
+  assert.deepEqual(stepSeconds(times, 3), { forward: 4.5, backward: 7.5, recomputed: 1.5, optimizer: 4 });
+  assert.deepEqual(stepSeconds([], 1), { forward: 0, backward: 0, recomputed: 0, optimizer: 0 });
 });

@@ -10,6 +10,7 @@ Deno.test("train --profile accounts for every kernel of a step and leaves a trac
     const { code, out, err } = await chatgot(
       dir,
       ...["train", "--config-path", "tiny.yaml", "--max-steps=2", "--profile", "--json"],
+      "--gradient-checkpointing=selective",
     );
     assert.equal(code, 0, err);
     const { profile, step_seconds } = JSON.parse(out);
@@ -17,7 +18,8 @@ Deno.test("train --profile accounts for every kernel of a step and leaves a trac
       (sum: number, k: { milliseconds: number }) => sum + k.milliseconds,
       0,
     );
-    const { forward, backward, optimizer } = step_seconds;
+    const { forward, backward, recomputed, optimizer } = step_seconds;
+    assert.ok(recomputed > 0 && recomputed < backward);
     assert.ok(forward > 0 && backward > 0 && optimizer > 0);
     assert.ok(Math.abs(1000 * (forward + backward + optimizer) - milliseconds) < 1e-9 * milliseconds);
     const kernels = profile.map((k: { kernel: string }) => k.kernel);
@@ -29,6 +31,9 @@ Deno.test("train --profile accounts for every kernel of a step and leaves a trac
     const trace = JSON.parse(await Deno.readTextFile(join(onlyRun(dir), "artifacts", "profile.json")));
     const calls = profile.reduce((sum: number, k: { calls: number }) => sum + k.calls, 0);
     assert.equal(trace.traceEvents.length, calls);
+    const again = trace.traceEvents.filter((event: { args: { recomputed?: true } }) => event.args.recomputed);
+    const microseconds = again.reduce((sum: number, { dur }: { dur: number }) => sum + dur, 0);
+    assert.ok(Math.abs(microseconds / 1e6 - recomputed) < 1e-9 * recomputed);
     for (const event of trace.traceEvents) {
       assert.equal(event.ph, "X"); // a complete event of the Trace Event Format
       assert.ok(event.ts >= 0 && event.dur > 0, JSON.stringify(event));
@@ -47,5 +52,8 @@ Deno.test("a profile sums calls, rates and shares by kernel, the dearest first",
   ]);
   const [head, first] = profileTable(times).split("\n");
   assert.match(head!, /kernel\s+calls\s+ms\s+GFLOP\/s\s+GB\/s\s+share/);
+  assert.doesNotMatch(profileTable(times), /again/);
+  const again = profileTable(times.map((time, i) => ({ ...time, repeats: i !== 1 })));
+  assert.match(again, /\nof them computed again\s+2\s+0\.00\s+40\.0 %$/);
   assert.match(first!, /^mul\s+1\s+0\.00\s+3\.0\s+1\.0\s+60\.0 %$/);
 });
