@@ -88,11 +88,12 @@ const linearOp: Op = {
   backward(node, [dy]) {
     const [x, w, b] = node.inputs as [Tensor, Tensor, Tensor];
     const graph = x.graph;
-    const dx = graph.node(inputGradientOp, [dy!, w], {}, [{ rows: x.rows, cols: x.cols }]).outputs[0]!;
+    // First what reads x, which may be dead then and lend its memory to dx.
     const [dw, db] = graph.node(weightGradientOp, [x, dy!], {}, [
       { rows: w.rows, cols: w.cols, name: "weight" },
       { rows: b.rows, cols: b.cols, name: "bias" },
     ]).outputs as [Tensor, Tensor];
+    const dx = graph.node(inputGradientOp, [dy!, w], {}, [{ rows: x.rows, cols: x.cols }]).outputs[0]!;
     return [dx, dw, db];
   },
 };
@@ -120,7 +121,8 @@ const matmulOp: Op = {
   },
   backward(node, [dy]) {
     const [a, b] = node.inputs as [Tensor, Tensor];
-    return [matmulTransposed(dy!, b), weightGradient(a, dy!)];
+    const dw = weightGradient(a, dy!); // first, as in `linear`
+    return [matmulTransposed(dy!, b), dw];
   },
 };
 
