@@ -43,9 +43,9 @@ Deno.test("each part has its time, the total has all of it, and what is not know
 
 Deno.test("steps count like the last one that was timed on the device", () => {
   const { times, pass } = staged();
-  times.timed({ forward: 1, backward: 2, optimizer: 0.5 });
+  times.timed({ forward: 1, backward: 2, recomputed: 0.5, optimizer: 0.5 });
   times.count(4);
-  times.timed({ forward: 2, backward: 2, optimizer: 0.5 });
+  times.timed({ forward: 2, backward: 2, recomputed: 0.5, optimizer: 0.5 });
   times.count(1);
   pass(20);
   const { total, forward, backward, optimizer } = times.summary(20);
