@@ -64,6 +64,8 @@ export interface Tensor {
   target: Tensor | undefined;
   /** For a gradient: add to what stands in the slot instead of replacing it. */
   accumulate: boolean;
+  /** Whether half precision would not do, as for statistics and partial sums. */
+  readonly exact: boolean;
 }
 
 /** One operation of the graph. */
@@ -86,6 +88,8 @@ export interface OutputSpec {
   form?: TensorForm;
   dtype?: "f32" | "u32";
   name?: string;
+  /** @default false */
+  exact?: boolean;
 }
 
 /** A run of nodes, by id, that the backward pass computes again. */
@@ -130,6 +134,7 @@ export class Graph {
       node: undefined,
       target: undefined,
       accumulate: false,
+      exact: false,
       ...fields,
       id: this.tensors.length,
       graph: this,
@@ -189,8 +194,10 @@ export class Graph {
   repeat(node: Node, inputs: Tensor[]): Node {
     const twin: Node = { ...node, id: this.nodes.length, inputs, outputs: [], repeats: true };
     this.nodes.push(twin);
-    for (const { name, rows, cols, form, dtype } of node.outputs) {
-      twin.outputs.push(this.#tensor({ name, rows, cols, form, dtype, kind: "activation", node: twin }));
+    for (const { name, rows, cols, form, dtype, exact } of node.outputs) {
+      twin.outputs.push(
+        this.#tensor({ name, rows, cols, form, dtype, exact, kind: "activation", node: twin }),
+      );
     }
     return twin;
   }

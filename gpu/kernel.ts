@@ -101,8 +101,8 @@ function layoutEntry(b: Bound): Partial<GPUBindGroupLayoutEntry> {
     case "write":
       return { buffer: { type: "storage" } };
     case "texture-read":
-      return { storageTexture: { access: "read-only", format: "rgba32float" } };
+      return { storageTexture: { access: "read-only", format: b.resource.format } };
     case "texture-write":
-      return { storageTexture: { access: "write-only", format: "rgba32float" } };
+      return { storageTexture: { access: "write-only", format: b.resource.format } };
   }
 }

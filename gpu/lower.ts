@@ -126,7 +126,7 @@ export class Lowering {
     return physicalLength(tensor.cols) / 4;
   }
 
-  /** A matrix that only this op's kernels see. */
+  /** A matrix that only this op's kernels see, of float32. */
   scratch(node: Node, name: string, rows: number, cols: number): Tensor {
     return {
       id: -1 - this.#scratchCount++,
@@ -140,6 +140,7 @@ export class Lowering {
       node,
       target: undefined,
       accumulate: false,
+      exact: true,
     };
   }
 

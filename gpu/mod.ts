@@ -65,6 +65,7 @@ export {
   stepSeconds,
   summarise,
 } from "./profile.ts";
+export { MIXED_PRECISION, type MixedPrecision } from "./storage.ts";
 export { type WarmUp, warmUp } from "./warm_up.ts";
 export { Program, type StepValues } from "./program.ts";
 export { RingReader } from "./ring_reader.ts";

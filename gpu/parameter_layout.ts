@@ -5,7 +5,7 @@
 
 import { UserError } from "../common/mod.ts";
 import type { Gpu } from "./device.ts";
-import { type Axis, physicalLength } from "./graph.ts";
+import { type Axis, logicalLength, physicalLength } from "./graph.ts";
 import {
   BLOCK,
   blockLength,
@@ -17,8 +17,9 @@ import {
 import {
   type BufferStorage,
   bufferStorage,
+  type MixedPrecision,
+  type Storage,
   storageBytes,
-  type TextureStorage,
   textureStorage,
 } from "./storage.ts";
 
@@ -58,7 +59,8 @@ export interface Slot {
   /** Byte offset in the planes `value` and `gradient` of the chunk. */
   readonly offset: number;
   readonly storage: BufferStorage;
-  readonly mirror: TextureStorage | undefined;
+  /** The copy that kernels read: a texture, or in half precision either; undefined where they read the weights themselves. */
+  readonly mirror: Storage | undefined;
 }
 
 /** The layout of a parameter store. */
@@ -70,7 +72,7 @@ export interface ParameterLayout {
   readonly trainedBytes: number;
   /** Bytes of what the optimizer keeps. */
   readonly stateBytes: number;
-  /** Bytes of all texture copies. */
+  /** Bytes of all copies. */
   readonly mirrorBytes: number;
 }
 
@@ -86,12 +88,14 @@ const KINDS = [true, false].flatMap((decay) => [
 /**
  * Lays parameters out in chunks.
  *
+ * @param mixed_precision `f16`: kernels read matrices (not vectors) in half precision, beside the float32 that is trained
  * @throws UserError when one is larger than the adapter's largest buffer.
  */
 export function layoutParameters(
   specs: ParameterSpec[],
   gpu: Limits,
   optimizer: OptimizerName = "adamw",
+  mixed_precision: MixedPrecision = "none",
 ): ParameterLayout {
   const slots = new Map<string, Slot>();
   const chunks: (ChunkLayout & { size: number })[] = [];
@@ -99,7 +103,7 @@ export function layoutParameters(
   for (const kind of KINDS) {
     let current = -1;
     for (const spec of specs.filter((s) => isOf(s, kind, optimizer))) {
-      const { storage, mirror } = store(spec, gpu, optimizer);
+      const { storage, mirror } = store(spec, gpu, optimizer, mixed_precision);
       const bytes = slotBytes(storage, kind.frozen ? 1 : blockLength(optimizer));
       if (bytes > gpu.maxBufferBytes) {
         throw new UserError(
@@ -136,13 +140,22 @@ function isOf(spec: ParameterSpec, kind: typeof KINDS[number], optimizer: Optimi
   return spec.decay === kind.decay && frozen === kind.frozen && orthogonal === kind.orthogonal;
 }
 
-/** Rows of vec4s in a buffer, and the texture copy where there is one. */
-function store(spec: ParameterSpec, gpu: Limits, optimizer: OptimizerName): Pick<Slot, "storage" | "mirror"> {
+/** Rows of vec4s in a buffer, and the copy where there is one. */
+function store(
+  spec: ParameterSpec,
+  gpu: Limits,
+  optimizer: OptimizerName,
+  mixed_precision: MixedPrecision,
+): Pick<Slot, "storage" | "mirror"> {
   const rows = physicalLength(spec.rows);
   const cols = Math.ceil(physicalLength(spec.cols) / 4);
-  const mirror = gpu.operands === "texture" ? textureStorage(rows, cols, gpu.maxTextureSide) : undefined;
+  const half = mixed_precision === "f16" && logicalLength(spec.rows) > 1;
+  const texture = gpu.operands === "texture"
+    ? textureStorage(rows, cols, gpu.maxTextureSide, half ? "f16" : "f32")
+    : undefined;
+  const mirror = texture ?? (half ? bufferStorage(rows, cols, cols, gpu.maxBindingBytes, "f16") : undefined);
   // Copies to textures want rows of 256 bytes; blocks of 8-bit state are to be the same ones on every adapter.
-  const wide = mirror !== undefined || (blockLength(optimizer) > 1 && spec.frozen !== true);
+  const wide = texture !== undefined || (blockLength(optimizer) > 1 && spec.frozen !== true);
   const pitch = wide ? widePitch(cols) : cols;
   return { mirror, storage: bufferStorage(rows, cols, pitch, gpu.maxBindingBytes) };
 }

@@ -1,6 +1,6 @@
 /**
  * The parameter store: weights, gradients and the optimizer's state in a few large buffers that every program shares, and
- * on adapters that read textures faster a texture copy of each weight that is renewed after an optimizer step.
+ * where kernels read weights as textures or in half precision a copy of each that is renewed after an optimizer step.
  *
  * Parameters that decay, that do not, and that are frozen stand in different chunks, so that the optimizer runs over whole
  * ranges and what is frozen has no gradient and no state. How they are laid out is in `layout.ts`.
@@ -18,7 +18,18 @@ import {
   type Slot,
 } from "./parameter_layout.ts";
 import { readBuffer } from "./readback.ts";
-import { storageBytes } from "./storage.ts";
+import { type Bound, KernelCache, type ReadyDispatch } from "./kernel.ts";
+import { matrixGrid, matrixPlace } from "./kernels/grid.ts";
+import { encodePass, type Profiler } from "./profile.ts";
+import {
+  accessor,
+  type MixedPrecision,
+  sliceBindings,
+  type Storage,
+  storageBytes,
+  textureFormat,
+  type TextureStorage,
+} from "./storage.ts";
 
 /** Bytes of a write from which on it is submitted at once. */
 const STAGED_BYTES = 1 << 20;
@@ -37,6 +48,8 @@ export interface StoreOptions {
   training: boolean;
   /** Whose state. @default "adamw" */
   optimizer?: OptimizerName;
+  /** `f16`: kernels read matrices in half precision; what is written, trained and read back stays float32. @default "none" */
+  mixed_precision?: MixedPrecision;
 }
 
 /** Weights on the device. */
@@ -44,12 +57,14 @@ export class ParameterStore {
   readonly layout: ParameterLayout;
   readonly chunks: Chunk[];
   readonly #gpu: Gpu;
-  readonly #mirrors = new Map<string, GPUTexture>();
+  readonly #mirrors = new Map<string, GPUTexture | GPUBuffer>();
+  /** The kernels that renew copies in half precision, by parameter. */
+  readonly #conversions = new Map<string, ReadyDispatch>();
 
   /** Allocates the store, zeroed; with `training` also gradients and the optimizer's state of what is not frozen. */
-  constructor(gpu: Gpu, specs: ParameterSpec[], { training, optimizer }: StoreOptions) {
+  constructor(gpu: Gpu, specs: ParameterSpec[], { training, optimizer, mixed_precision }: StoreOptions) {
     this.#gpu = gpu;
-    this.layout = layoutParameters(specs, gpu, optimizer);
+    this.layout = layoutParameters(specs, gpu, optimizer, mixed_precision);
     this.chunks = this.layout.chunks.map((chunk) => {
       const planes = new Map<Plane, GPUBuffer>([["value", this.#buffer(chunk.size, "value")]]);
       if (training && !chunk.frozen) {
@@ -60,16 +75,24 @@ export class ParameterStore {
       }
       return { ...chunk, planes };
     });
-    for (const [name, slot] of this.layout.slots) {
-      if (slot.mirror === undefined) continue;
-      const texture = gpu.device.createTexture({
-        label: name,
-        size: [slot.mirror.width, slot.mirror.height],
-        format: "rgba32float",
-        usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
-      });
-      this.#mirrors.set(name, texture);
+    const kernels = new KernelCache(gpu);
+    for (const [name, { mirror }] of this.layout.slots) {
+      if (mirror === undefined) continue;
+      this.#mirrors.set(
+        name,
+        mirror.kind === "texture" ? this.#texture(mirror, name) : this.#buffer(storageBytes(mirror), name),
+      );
+      if (mirror.element === "f16") this.#conversions.set(name, this.#conversion(name, mirror, kernels));
     }
+  }
+
+  #texture({ width, height, element }: TextureStorage, label: string): GPUTexture {
+    return this.#gpu.device.createTexture({
+      label,
+      size: [width, height],
+      format: textureFormat(element),
+      usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST,
+    });
   }
 
   #buffer(size: number, label: string): GPUBuffer {
@@ -87,8 +110,8 @@ export class ParameterStore {
     return slot;
   }
 
-  /** The texture copy of a parameter, where the adapter reads those. */
-  mirror(name: string): GPUTexture | undefined {
+  /** The copy of a parameter that kernels read, where they do not read the weights themselves; see `Slot.mirror`. */
+  mirror(name: string): GPUTexture | GPUBuffer | undefined {
     return this.#mirrors.get(name);
   }
 
@@ -163,12 +186,48 @@ export class ParameterStore {
     return this.chunks.filter(({ frozen }) => !frozen);
   }
 
-  /** Records the copies that bring the textures up to date with the weights that training changes, or with all. */
-  encodeMirrors(encoder: GPUCommandEncoder, all = false): void {
-    for (const [name, texture] of this.#mirrors) {
-      const { offset, storage, mirror, spec } = this.slot(name);
-      if (spec.frozen && !all) continue;
-      const { cols, rows, height } = mirror!;
+  /** The kernel that rounds a parameter to half precision. */
+  #conversion(name: string, mirror: Storage, kernels: KernelCache): ReadyDispatch {
+    const { storage, offset } = this.slot(name);
+    const { rows, cols } = mirror;
+    const slices = sliceBindings(storage, { buffer: this.buffer(name, "value"), offset });
+    const copy = this.#mirrors.get(name)!;
+    return kernels.prepare({
+      label: "weight in half precision",
+      code: `${accessor("weight", storage, "read", 0)}${accessor("copy", mirror, "write", slices.length)}
+@compute @workgroup_size(16) fn main(@builtin(global_invocation_id) gid: vec3u) {
+${matrixPlace(rows, cols)}  store_copy(row, col, load_weight(row, col));
+}
+`,
+      bound: [
+        ...slices.map((resource): Bound => ({ kind: "read", resource })),
+        ...(mirror.kind === "texture"
+          ? [{ kind: "texture-write" as const, resource: copy as GPUTexture }]
+          : sliceBindings(mirror, { buffer: copy as GPUBuffer, offset: 0 }).map((resource): Bound => ({
+            kind: "write",
+            resource,
+          }))),
+      ],
+      workgroups: matrixGrid(rows, cols, 16),
+      flops: 0,
+      bytes: storageBytes(storage) + storageBytes(mirror),
+    });
+  }
+
+  /** The kernels that renew the copies of what training changes, for profiles. */
+  get conversions(): ReadyDispatch[] {
+    return [...this.#conversions].filter(([name]) => !this.slot(name).spec.frozen).map(([, ready]) => ready);
+  }
+
+  /** Records what brings the copies up to date with the weights that training changes, or with all. */
+  encodeMirrors(encoder: GPUCommandEncoder, all = false, profiler?: Profiler): void {
+    const names = [...this.#mirrors.keys()].filter((name) => all || !this.slot(name).spec.frozen);
+    const conversions = names.flatMap((name) => this.#conversions.get(name) ?? []);
+    if (conversions.length > 0) encodePass(encoder, conversions, profiler);
+    for (const name of names.filter((name) => !this.#conversions.has(name))) {
+      const { offset, storage, mirror } = this.slot(name);
+      const texture = this.#mirrors.get(name) as GPUTexture;
+      const { cols, rows, height } = mirror as TextureStorage;
       for (let first = 0; first < rows; first += height) {
         encoder.copyBufferToTexture(
           {
@@ -183,7 +242,7 @@ export class ParameterStore {
     }
   }
 
-  /** Brings the textures up to date with weights written by the host. */
+  /** Brings the copies up to date with weights written by the host. */
   syncMirrors(): void {
     const encoder = this.#gpu.device.createCommandEncoder();
     this.encodeMirrors(encoder, true);
@@ -193,6 +252,6 @@ export class ParameterStore {
   /** Frees all buffers and textures. */
   destroy(): void {
     for (const chunk of this.chunks) for (const buffer of chunk.planes.values()) buffer.destroy();
-    for (const texture of this.#mirrors.values()) texture.destroy();
+    for (const mirror of this.#mirrors.values()) mirror.destroy();
   }
 }

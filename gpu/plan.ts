@@ -13,11 +13,21 @@ import { fuse, type Fused } from "./fuse.ts";
 import { type Graph, type Node, physicalLength, type Tensor } from "./graph.ts";
 import { type Dispatch, Lowering } from "./lower.ts";
 import type { ParameterLayout } from "./parameter_layout.ts";
-import { bindingCount, bufferStorage, type Storage, storageBytes, textureStorage } from "./storage.ts";
+import {
+  bindingCount,
+  bufferStorage,
+  type Element,
+  type MixedPrecision,
+  type Storage,
+  storageBytes,
+  textureStorage,
+} from "./storage.ts";
 
 /** Memory that tensors share over time. */
 export interface Block {
   kind: "texture" | "buffer";
+  /** How a texture holds numbers; a buffer may hold now these, now those. */
+  element: Element;
   /** Texels of a texture, or bytes × 1 of a buffer. */
   width: number;
   height: number;
@@ -57,8 +67,18 @@ export type PlanTarget = Pick<
   | "hasSubgroups"
 >;
 
-/** Plans a graph for an adapter. Allocates nothing. */
-export function plan(graph: Graph, target: PlanTarget, parameters: ParameterLayout): Plan {
+/**
+ * Plans a graph for an adapter. Allocates nothing.
+ *
+ * @param mixed_precision `f16`: activations that need no more stand in half precision. In what precision kernels read
+ *   parameters is said by their layout.
+ */
+export function plan(
+  graph: Graph,
+  target: PlanTarget,
+  parameters: ParameterLayout,
+  mixed_precision: MixedPrecision = "none",
+): Plan {
   const live = liveNodes(graph);
   const outputs = new Set(graph.outputs.values());
   const storages = new Map<Tensor, Storage>();
@@ -66,7 +86,7 @@ export function plan(graph: Graph, target: PlanTarget, parameters: ParameterLayo
   const storageOf = (tensor: Tensor): Storage => {
     let storage = storages.get(tensor);
     if (storage === undefined) {
-      storages.set(tensor, storage = chooseStorage(tensor, target, parameters, outputs));
+      storages.set(tensor, storage = chooseStorage(tensor, target, parameters, outputs, mixed_precision));
     }
     return storage;
   };
@@ -145,6 +165,7 @@ function chooseStorage(
   target: PlanTarget,
   parameters: ParameterLayout,
   outputs: Set<Tensor>,
+  mixed_precision: MixedPrecision,
 ): Storage {
   const slot = (t: Tensor) => {
     const found = parameters.slots.get(t.name);
@@ -155,10 +176,13 @@ function chooseStorage(
   if (tensor.kind === "parameter") return slot(tensor).mirror ?? slot(tensor).storage;
   const rows = physicalLength(tensor.rows);
   const cols = physicalLength(tensor.cols) / 4;
+  const half = mixed_precision === "f16" && tensor.kind === "activation" && !tensor.exact &&
+    !outputs.has(tensor);
+  const element = half ? "f16" : "f32";
   const texture = target.operands === "texture" && !outputs.has(tensor)
-    ? textureStorage(rows, cols, target.maxTextureSide)
+    ? textureStorage(rows, cols, target.maxTextureSide, element)
     : undefined;
-  return texture ?? bufferStorage(rows, cols, cols, target.maxBindingBytes);
+  return texture ?? bufferStorage(rows, cols, cols, target.maxBindingBytes, element);
 }
 
 /** Bytes of a tensor that is no matrix. */
@@ -184,27 +208,35 @@ function shareBlocks(
   const sized = [...lifetimes].map(([tensor, life]) => ({ tensor, ...life, ...extent(tensor, storageOf) }));
   sized.sort((a, b) => b.bytes - a.bytes || a.first - b.first);
   const blocks: Block[] = [];
-  for (const { tensor, first, last, kind, width, height, bytes } of sized) {
+  for (const { tensor, first, last, kind, element, width, height, bytes } of sized) {
     const fits = (block: Block) =>
-      block.kind === kind && block.width >= width && block.height >= height &&
+      block.kind === kind && (kind === "buffer" || block.element === element) && block.width >= width &&
+      block.height >= height &&
       block.tensors.every((other) => other.last < first || other.first > last);
     const block = outputs.has(tensor) ? undefined : blocks.find(fits);
     const entry = { tensor, first, last: outputs.has(tensor) ? dispatches.length : last };
     if (block !== undefined && !block.tensors.some((t) => outputs.has(t.tensor))) block.tensors.push(entry);
-    else blocks.push({ kind, width, height, bytes, tensors: [entry] });
+    else blocks.push({ kind, element, width, height, bytes, tensors: [entry] });
   }
   return blocks;
 }
 
 function extent(tensor: Tensor, storageOf: (t: Tensor) => Storage): Omit<Block, "tensors"> {
   if (tensor.form === "array") {
-    return { kind: "buffer", width: arrayBytes(tensor), height: 1, bytes: arrayBytes(tensor) };
+    return {
+      kind: "buffer",
+      element: "f32",
+      width: arrayBytes(tensor),
+      height: 1,
+      bytes: arrayBytes(tensor),
+    };
   }
   const storage = storageOf(tensor);
   const bytes = storageBytes(storage);
-  return storage.kind === "texture"
-    ? { kind: "texture", width: storage.width, height: storage.height, bytes }
-    : { kind: "buffer", width: bytes, height: 1, bytes };
+  const { kind, element } = storage;
+  return kind === "texture"
+    ? { kind, element, width: storage.width, height: storage.height, bytes }
+    : { kind, element, width: bytes, height: 1, bytes };
 }
 
 function measure(graph: Graph, blocks: Block[], storageOf: (t: Tensor) => Storage): ProgramMemory {

@@ -12,7 +12,14 @@ import type { ParameterStore } from "./parameters.ts";
 import { arrayBytes, type Plan } from "./plan.ts";
 import { encodePass, type Profiler } from "./profile.ts";
 import { Readback, readBuffer } from "./readback.ts";
-import { type BufferStorage, sliceBindings, type Storage, storageBytes } from "./storage.ts";
+import {
+  type BufferStorage,
+  type Element,
+  sliceBindings,
+  type Storage,
+  storageBytes,
+  textureFormat,
+} from "./storage.ts";
 
 /** The uniform `step` of kernels (see `STEP_WGSL`). Fields left out are 0. */
 export interface StepValues {
@@ -76,11 +83,11 @@ export class Program {
     return buffer;
   }
 
-  #texture(width: number, height: number, label: string): GPUTexture {
+  #texture(width: number, height: number, label: string, element: Element = "f32"): GPUTexture {
     const texture = this.#gpu.device.createTexture({
       label,
       size: [width, height],
-      format: "rgba32float",
+      format: textureFormat(element),
       usage: GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_SRC | GPUTextureUsage.COPY_DST,
     });
     this.#owned.push(texture);
@@ -91,7 +98,7 @@ export class Program {
     for (const block of this.plan.blocks) {
       const label = block.tensors[0]!.tensor.name;
       if (block.kind === "texture") {
-        const texture = this.#texture(block.width, block.height, label);
+        const texture = this.#texture(block.width, block.height, label, block.element);
         for (const { tensor } of block.tensors) this.#textures.set(tensor, texture);
       } else {
         const buffer = this.#buffer(block.bytes, GPUBufferUsage.STORAGE, label);
@@ -168,7 +175,7 @@ export class Program {
         bound.push({ kind: mode, resource: { buffer: this.#buffers.get(tensor)! } });
       } else if (storage.kind === "texture") {
         const texture = tensor.kind === "parameter"
-          ? store.mirror(tensor.name)!
+          ? store.mirror(tensor.name) as GPUTexture
           : this.#textures.get(tensor)!;
         bound.push({ kind: `texture-${mode}`, resource: texture });
       } else {
@@ -188,6 +195,8 @@ export class Program {
   #place(tensor: Tensor, store: ParameterStore): { buffer: GPUBuffer; offset: number } {
     const parameter = tensor.target ?? (tensor.kind === "parameter" ? tensor : undefined);
     if (parameter === undefined) return { buffer: this.#buffers.get(tensor)!, offset: 0 };
+    const mirror = tensor.target === undefined ? store.mirror(parameter.name) : undefined;
+    if (mirror !== undefined) return { buffer: mirror as GPUBuffer, offset: 0 };
     const plane = tensor.target === undefined ? "value" : "gradient";
     return { buffer: store.buffer(parameter.name, plane), offset: store.slot(parameter.name).offset };
   }

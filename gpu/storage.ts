@@ -6,12 +6,25 @@
 
 import { UserError } from "../common/mod.ts";
 
+/** What training may hold in half precision: nothing, or weights as operands and activations. Sums are float32 either way. */
+export const MIXED_PRECISION = ["none", "f16"] as const;
+
+/** One of {@link MIXED_PRECISION}. */
+export type MixedPrecision = typeof MIXED_PRECISION[number];
+
+/**
+ * How a matrix holds its numbers: float32, or IEEE half precision, which has 11 bits and ends at 65504. Kernels see float32
+ * either way. Half precision needs no feature: `rgba16float` textures and `pack2x16float` are part of every WebGPU.
+ */
+export type Element = "f32" | "f16";
+
 /** A matrix as seen by kernels. */
 export type Storage = TextureStorage | BufferStorage;
 
-/** An rgba32float storage texture; texel (col, row) holds four floats. Rows beyond the limit fold into further columns. */
+/** A storage texture; texel (col, row) holds four numbers. Rows beyond the limit fold into further columns. */
 export interface TextureStorage {
   readonly kind: "texture";
+  readonly element: Element;
   /** Rows of the matrix. */
   readonly rows: number;
   /** vec4s a row. */
@@ -21,9 +34,10 @@ export interface TextureStorage {
   readonly height: number;
 }
 
-/** A run of vec4f in a storage buffer, bound in one or several slices of whole rows. */
+/** A run of vec4s in a storage buffer, bound in one or several slices of whole rows. */
 export interface BufferStorage {
   readonly kind: "buffer";
+  readonly element: Element;
   readonly rows: number;
   readonly cols: number;
   /** vec4s from one row to the next; at least `cols`. */
@@ -32,11 +46,26 @@ export interface BufferStorage {
   readonly sliceRows: number;
 }
 
+/** Bytes of four numbers. */
+export function vec4Bytes(element: Element): number {
+  return element === "f16" ? 8 : 16;
+}
+
+/** The format of a texture whose texels hold four numbers. */
+export function textureFormat(element: Element): "rgba16float" | "rgba32float" {
+  return element === "f16" ? "rgba16float" : "rgba32float";
+}
+
 /** The texture that holds a matrix of `rows` × `cols` vec4s, or undefined when it does not fit the adapter's limit. */
-export function textureStorage(rows: number, cols: number, maxSide: number): TextureStorage | undefined {
+export function textureStorage(
+  rows: number,
+  cols: number,
+  maxSide: number,
+  element: Element = "f32",
+): TextureStorage | undefined {
   const height = Math.min(rows, maxSide);
   const width = cols * Math.ceil(rows / maxSide);
-  return width > maxSide ? undefined : { kind: "texture", rows, cols, width, height };
+  return width > maxSide ? undefined : { kind: "texture", element, rows, cols, width, height };
 }
 
 /**
@@ -44,22 +73,29 @@ export function textureStorage(rows: number, cols: number, maxSide: number): Tex
  *
  * @throws UserError when not even 16 rows fit a binding
  */
-export function bufferStorage(rows: number, cols: number, pitch: number, maxBinding: number): BufferStorage {
-  const rowBytes = pitch * 16;
-  if (rows * rowBytes <= maxBinding) return { kind: "buffer", rows, cols, pitch, sliceRows: rows };
-  const sliceRows = Math.floor(maxBinding / rowBytes / 16) * 16; // offsets stay multiples of 256 bytes
+export function bufferStorage(
+  rows: number,
+  cols: number,
+  pitch: number,
+  maxBinding: number,
+  element: Element = "f32",
+): BufferStorage {
+  const rowBytes = pitch * vec4Bytes(element);
+  if (rows * rowBytes <= maxBinding) return { kind: "buffer", element, rows, cols, pitch, sliceRows: rows };
+  const multiple = 256 / vec4Bytes(element); // offsets stay multiples of 256 bytes
+  const sliceRows = Math.floor(maxBinding / rowBytes / multiple) * multiple;
   if (sliceRows === 0) {
     throw new UserError(
-      `a matrix has rows of ${rowBytes} bytes: 16 of them exceed the adapter's binding limit of ${maxBinding} bytes`,
+      `a matrix has rows of ${rowBytes} bytes: ${multiple} of them exceed the adapter's binding limit of ${maxBinding} bytes`,
       { hint: "choose a smaller vocab_size or n_embd for this adapter" },
     );
   }
-  return { kind: "buffer", rows, cols, pitch, sliceRows };
+  return { kind: "buffer", element, rows, cols, pitch, sliceRows };
 }
 
 /** Bytes that the matrix occupies. */
 export function storageBytes(s: Storage): number {
-  return s.kind === "texture" ? s.width * s.height * 16 : s.rows * s.pitch * 16;
+  return vec4Bytes(s.element) * (s.kind === "texture" ? s.width * s.height : s.rows * s.pitch);
 }
 
 /** Bindings that the matrix takes in a kernel. */
@@ -72,10 +108,11 @@ export function sliceBindings(
   s: BufferStorage,
   at: { buffer: GPUBuffer; offset: number },
 ): GPUBufferBinding[] {
+  const rowBytes = s.pitch * vec4Bytes(s.element);
   return Array.from({ length: bindingCount(s) }, (_, i) => ({
     buffer: at.buffer,
-    offset: at.offset + i * s.sliceRows * s.pitch * 16,
-    size: Math.min(s.sliceRows, s.rows - i * s.sliceRows) * s.pitch * 16,
+    offset: at.offset + i * s.sliceRows * rowBytes,
+    size: Math.min(s.sliceRows, s.rows - i * s.sliceRows) * rowBytes,
   }));
 }
 
@@ -113,16 +150,31 @@ function textureAccessor(
   const texel = folded
     ? `vec2u(col + ${r} / ${s.height}u * ${s.cols}u, ${r} % ${s.height}u)`
     : `vec2u(col, ${r})`;
+  const format = textureFormat(s.element);
   if (access === "read") {
-    return `@group(0) @binding(${binding}) var ${name}: texture_storage_2d<rgba32float, read>;
+    return `@group(0) @binding(${binding}) var ${name}: texture_storage_2d<${format}, read>;
 fn load_${name}(row: u32, col: u32) -> vec4f { return textureLoad(${name}, ${texel}); }
 `;
   }
   if (access === "add") throw new Error(`${name}: a texture cannot be added to`);
-  return `@group(0) @binding(${binding}) var ${name}: texture_storage_2d<rgba32float, write>;
-fn store_${name}(row: u32, col: u32, value: vec4f) { textureStore(${name}, ${texel}, value); }
+  return `@group(0) @binding(${binding}) var ${name}: texture_storage_2d<${format}, write>;
+fn store_${name}(row: u32, col: u32, value: vec4f) { ${
+    s.element === "f16"
+      ? `${HALF_WGSL}textureStore(${name}, ${texel}, half);`
+      : `textureStore(${name}, ${texel}, value);`
+  } }
 `;
 }
+
+/**
+ * WGSL of `half`, the `value` rounded to the nearest number of 11 bits (of two that are as near, the even one), which what is
+ * beyond 65504 makes infinity. WebGPU leaves both to the driver: llvmpipe's textures and some GPUs' conversions cut bits off,
+ * which would pull all weights towards 0, and give 65504 for what is larger, which would hide an overflow.
+ */
+const HALF_WGSL = `let bits = bitcast<vec4u>(value);
+  let near = bitcast<vec4f>((bits + vec4u(0xfffu) + ((bits >> vec4u(13u)) & vec4u(1u))) & vec4u(0xffffe000u));
+  let half = select(near, near * 3e38, abs(near) >= vec4f(65536.0));
+  `;
 
 function bufferAccessor(name: string, s: BufferStorage, access: Access, binding: number, r: string): string {
   const count = bindingCount(s);
@@ -130,10 +182,13 @@ function bufferAccessor(name: string, s: BufferStorage, access: Access, binding:
   const slice = (i: number) => count === 1 ? name : `${name}_${i}`;
   let text = "";
   for (let i = 0; i < count; i++) {
-    text += `@group(0) @binding(${binding + i}) var<storage, ${mode}> ${slice(i)}: array<vec4f>;\n`;
+    text += `@group(0) @binding(${binding + i}) var<storage, ${mode}> ${slice(i)}: array<${
+      s.element === "f16" ? "vec2u" : "vec4f"
+    }>;\n`;
   }
   const statement = (i: number, row: string) => {
     const place = `${slice(i)}[${row} * ${s.pitch}u + col]`;
+    if (s.element === "f16") return halfStatement(name, access, place);
     if (access === "read") return `return ${place};`;
     return access === "write" ? `${place} = value;` : `${place} = ${place} + value;`;
   };
@@ -152,4 +207,16 @@ function bufferAccessor(name: string, s: BufferStorage, access: Access, binding:
   return access === "read"
     ? `${text}fn load_${name}(row: u32, col: u32) -> vec4f { ${body} }\n`
     : `${text}fn store_${name}(row: u32, col: u32, value: vec4f) { ${body} }\n`;
+}
+
+/** The same of a buffer whose vec4s are two words, each of two numbers in half precision. */
+function halfStatement(name: string, access: Access, place: string): string {
+  switch (access) {
+    case "read":
+      return `let word = ${place}; return vec4f(unpack2x16float(word.x), unpack2x16float(word.y));`;
+    case "write":
+      return `${HALF_WGSL}${place} = vec2u(pack2x16float(half.xy), pack2x16float(half.zw));`;
+    case "add":
+      throw new Error(`${name}: a matrix of half precision cannot be added to`);
+  }
 }

@@ -67,11 +67,11 @@ class Dummies {
   }
 
   /** llvmpipe makes other code for sides that are powers of two. */
-  #texture({ width, height }: GPUTexture): GPUTexture {
+  #texture({ width, height, format }: GPUTexture): GPUTexture {
     const side = (length: number) => (length & (length - 1)) === 0 ? 1 : 3;
     return this.#device.createTexture({
       size: [side(width), side(height)],
-      format: "rgba32float",
+      format,
       usage: GPUTextureUsage.STORAGE_BINDING,
     });
   }

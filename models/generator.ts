@@ -10,6 +10,8 @@ import {
   type Gpu,
   KernelCache,
   layoutParameters,
+  type MixedPrecision,
+  type ParameterLayout,
   ParameterStore,
   type Plan,
   plan,
@@ -33,17 +35,33 @@ export interface GenerationOptions extends Sampling {
   sample?: number;
 }
 
-/** Puts weights on the device for everything but training. */
-export function loadWeights(gpu: Gpu, config: ModelConfig, weights: Weights): ParameterStore {
-  const store = new ParameterStore(gpu, parameterSpecs(config), { training: false });
+/**
+ * Puts weights on the device for everything but training.
+ *
+ * @param mixed_precision `f16`: kernels read the matrices in half precision, which is half the bytes
+ */
+export function loadWeights(
+  gpu: Gpu,
+  config: ModelConfig,
+  weights: Weights,
+  { mixed_precision = "none" }: { mixed_precision?: MixedPrecision } = {},
+): ParameterStore {
+  const store = new ParameterStore(gpu, parameterSpecs(config), { training: false, mixed_precision });
   for (const { name } of parameters(config)) store.write(name, weights.get(name)!.data);
   store.syncMirrors();
   return store;
 }
 
-/** What a `Generator` runs: one token alone, and a chunk of a prompt; both share the states of `one`, the KV cache. */
-export function generationPlans(config: ModelConfig, target: PlanTarget): { one: Plan; chunk: Plan } {
-  const layout = layoutParameters(parameterSpecs(config), target);
+/**
+ * What a `Generator` runs: one token alone, and a chunk of a prompt; both share the states of `one`, the KV cache.
+ *
+ * @param layout of the store that holds the weights
+ */
+export function generationPlans(
+  config: ModelConfig,
+  target: PlanTarget,
+  layout: ParameterLayout = layoutParameters(parameterSpecs(config), target),
+): { one: Plan; chunk: Plan } {
   const planOf = (N: number) => plan(cachedGraph(config, { B: 1, N }), target, layout);
   return { one: planOf(1), chunk: planOf(chunkLength(config)) };
 }
@@ -65,7 +83,7 @@ export class Generator {
   constructor(gpu: Gpu, config: ModelConfig, store: ParameterStore, kernels = new KernelCache(gpu)) {
     this.config = config;
     this.#chunkLength = chunkLength(config);
-    const { one, chunk } = generationPlans(config, gpu);
+    const { one, chunk } = generationPlans(config, gpu, store.layout);
     this.#one = new Program(gpu, one, store, kernels);
     this.#chunk = new Program(gpu, chunk, store, kernels, this.#one);
   }

@@ -105,13 +105,13 @@ ${totalOf(count)}${clipWgsl}`,
 
   /** The dispatches in their order, for profiles. */
   get dispatches(): ReadyDispatch[] {
-    return this.#ready;
+    return [...this.#ready, ...this.#store.conversions];
   }
 
   /** Records the update. */
   encode(encoder: GPUCommandEncoder, profiler?: Profiler): void {
     encodePass(encoder, this.#ready, profiler);
-    this.#store.encodeMirrors(encoder);
+    this.#store.encodeMirrors(encoder, false, profiler);
   }
 
   /** Records the clearing of all gradients, for steps of several micro-batches. */

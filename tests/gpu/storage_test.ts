@@ -56,10 +56,12 @@ Deno.test("a packed matrix has every element at its place and zeros elsewhere, a
 });
 
 Deno.test("a texture folds rows beyond the adapter's limit into further columns", () => {
-  assert.deepEqual(textureStorage(64, 3, 64), { kind: "texture", rows: 64, cols: 3, width: 3, height: 64 });
+  const form = { kind: "texture", element: "f32" };
+  assert.deepEqual(textureStorage(64, 3, 64), { ...form, rows: 64, cols: 3, width: 3, height: 64 });
   const folded = textureStorage(100, 3, 64)!;
-  assert.deepEqual(folded, { kind: "texture", rows: 100, cols: 3, width: 6, height: 64 });
+  assert.deepEqual(folded, { ...form, rows: 100, cols: 3, width: 6, height: 64 });
   assert.equal(storageBytes(folded), 6 * 64 * 16);
+  assert.equal(storageBytes(textureStorage(100, 3, 64, "f16")!), 6 * 64 * 8);
   assert.equal(bindingCount(folded), 1);
   assert.equal(textureStorage(64 * 64, 1, 64)?.width, 64);
   assert.equal(textureStorage(64 * 64 + 1, 1, 64), undefined);
@@ -82,6 +84,8 @@ Deno.test("a buffer is cut into slices of whole rows that start at multiples of 
     assert(bindingCount(s) * s.sliceRows >= rows && (bindingCount(s) - 1) * s.sliceRows < rows);
     assert.equal(storageBytes(s), rows * rowBytes);
   }
+  const half = bufferStorage(1000, 3, 3, 1000, "f16");
+  assert.deepEqual([half.sliceRows * 24 % 256, storageBytes(half)], [0, 1000 * 24]);
   assert.throws(() => bufferStorage(1000, 17, 17, 4096), UserError);
 });
 

@@ -43,11 +43,12 @@ export async function countDeviceMemory(body: (memory: DeviceMemory) => Promise<
   }
 }
 
-/** The engine's textures are all rgba32float with one level: 16 bytes a texel. */
+/** The engine's textures are rgba32float or rgba16float with one level: 16 or 8 bytes a texel. */
 function textureBytes({ size, format }: GPUTextureDescriptor): number {
-  if (format !== "rgba32float") throw new Error(`a texture of format ${format}`);
+  const bytes = new Map<string, number>([["rgba32float", 16], ["rgba16float", 8]]).get(format);
+  if (bytes === undefined) throw new Error(`a texture of format ${format}`);
   const [width, height = 1] = size as [number, number?];
-  return width * height * 16;
+  return width * height * bytes;
 }
 
 /**

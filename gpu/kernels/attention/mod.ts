@@ -154,7 +154,7 @@ export function attention(qkv: Tensor, options: AttentionOptions): Tensor { // [
   const attrs = attentionAttrs(qkv, options);
   return qkv.graph.node(attentionOp, [qkv], attrs, [
     { rows: qkv.rows, cols: headsAxis(qkv, n_head) },
-    { rows: rowsOf(B * n_head * T), cols: axis(4), name: "stats" },
+    { rows: rowsOf(B * n_head * T), cols: axis(4), name: "stats", exact: true },
   ]).outputs[0]!;
 }
 

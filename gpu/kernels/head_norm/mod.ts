@@ -171,6 +171,6 @@ export function headNorm( // [M, …], [1, hd], [1, hd] -> [M, …]
 ): Tensor {
   return qkv.graph.node(headNormOp, [qkv, qGain, kGain], options, [
     { rows: qkv.rows, cols: qkv.cols },
-    { rows: qkv.rows, cols: axis(4, { groups: qkv.cols.groups }), name: "stats" },
+    { rows: qkv.rows, cols: axis(4, { groups: qkv.cols.groups }), name: "stats", exact: true },
   ]).outputs[0]!;
 }

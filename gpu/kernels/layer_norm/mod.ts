@@ -51,6 +51,6 @@ export function layerNorm( // [M, C], [1, C], [1, C] -> [M, C]
   const inputs = beta === undefined ? [x, gamma] : [x, gamma, beta];
   return x.graph.node(layerNormOp, inputs, { epsilon }, [
     { rows: x.rows, cols: x.cols },
-    { rows: x.rows, cols: axis(4), name: "stats" },
+    { rows: x.rows, cols: axis(4), name: "stats", exact: true },
   ]).outputs[0]!;
 }

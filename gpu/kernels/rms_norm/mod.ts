@@ -45,6 +45,6 @@ const inputGradientOp = inputGradient("rms_norm_input", "rms norm backward", bac
 export function rmsNorm(x: Tensor, gamma: Tensor, epsilon: number): Tensor { // [M, C], [1, C] -> [M, C]
   return x.graph.node(rmsNormOp, [x, gamma], { epsilon }, [
     { rows: x.rows, cols: x.cols },
-    { rows: x.rows, cols: axis(4), name: "stats" },
+    { rows: x.rows, cols: axis(4), name: "stats", exact: true },
   ]).outputs[0]!;
 }
