@@ -5,6 +5,7 @@
 
 import { UserError } from "../common/mod.ts";
 import { setAdapterEnvironment } from "./adapter_environment.ts";
+import type { Choices } from "./tuning/choices.ts";
 
 /** Where matrix operands stand while kernels read them. */
 export type OperandStorage = "texture" | "buffer";
@@ -51,6 +52,8 @@ export interface Gpu {
   /** Whether subgroup operations were granted and a subgroup is as wide as a vector of llvmpipe (or, on a GPU, of any width). */
   readonly hasSubgroups: boolean;
   readonly hasTimestamps: boolean;
+  /** Tiles for kernels of programs that are planned for it, instead of their defaults. @default none */
+  readonly choices?: Choices | undefined;
   /** Throws the first error that the device has reported since it was opened. */
   check(): void;
   /** Frees the device and all that it holds. */

@@ -5,6 +5,7 @@
 
 import type { KernelProfile } from "./device.ts";
 import { type Node, type Phase, physicalLength, rowsOf, type Tensor } from "./graph.ts";
+import { type ChoiceOf, type Choices, type Chosen, type Site, siteKey } from "./tuning/choices.ts";
 import { type Access, accessor, bindingCount, type Storage, storageBytes } from "./storage.ts";
 
 /** A root node and the element-wise nodes that its kernel computes on the way out. */
@@ -47,6 +48,8 @@ export interface KernelSpec {
   /** Floating-point operations of the dispatch. */
   flops: number;
   view?: View;
+  /** What `choose` gave for it, where its tile can be chosen. */
+  chosen?: Chosen;
 }
 
 /** A recorded dispatch: everything but the device objects. */
@@ -56,6 +59,8 @@ export interface Dispatch {
   phase: Phase;
   /** Whether it computes again what an earlier one did. */
   repeats: boolean;
+  /** Its tile, where that can be chosen. */
+  chosen: Chosen | undefined;
   code: string;
   args: { tensor: Tensor; access: Access; storage: Storage | undefined }[];
   usesStep: boolean;
@@ -78,6 +83,8 @@ export interface LoweringHost {
   readonly profile: KernelProfile;
   readonly hasSubgroups: boolean;
   readonly maxBindingBytes: number;
+  /** Tiles to use instead of defaults. */
+  readonly choices: Choices;
   storageOf(tensor: Tensor): Storage;
   isMaterialised(tensor: Tensor): boolean;
   phaseOf(node: Node): Phase;
@@ -107,6 +114,12 @@ export class Lowering {
   /** Bytes that one binding may hold. */
   get maxBindingBytes(): number {
     return this.#host.maxBindingBytes;
+  }
+
+  /** The tile of a kernel: what was chosen for it, or else its default. To be handed on to `dispatch`. */
+  choose<S extends Site>(site: S, standard: () => ChoiceOf<S>): Chosen<S> {
+    const choice = this.#host.choices[siteKey(site)] as ChoiceOf<S> | undefined;
+    return { site, choice: choice ?? standard() };
   }
 
   /** Lowers a group. */
@@ -234,6 +247,7 @@ ${row}${body}}
       name: spec.node.name,
       phase: this.#host.phaseOf(spec.node),
       repeats: spec.node.repeats,
+      chosen: spec.chosen,
       code: `${code}${constants}${floats}${spec.body}`,
       args,
       usesStep,

@@ -66,6 +66,21 @@ export {
   summarise,
 } from "./profile.ts";
 export { MIXED_PRECISION, type MixedPrecision } from "./storage.ts";
+export {
+  candidateTarget,
+  type Choice,
+  type Choices,
+  choicesOf,
+  isValid,
+  type Site,
+  siteKey,
+  tune,
+  type TunedKernel,
+  type TuneOptions,
+  type TuningSite,
+  tuningSites,
+  winners,
+} from "./tuning/mod.ts";
 export { type WarmUp, warmUp } from "./warm_up.ts";
 export { Program, type StepValues } from "./program.ts";
 export { RingReader } from "./ring_reader.ts";

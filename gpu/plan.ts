@@ -65,6 +65,7 @@ export type PlanTarget = Pick<
   | "maxStorageTextures"
   | "maxStorageBuffers"
   | "hasSubgroups"
+  | "choices"
 >;
 
 /**
@@ -102,6 +103,7 @@ export function plan(
     profile: target.profile,
     hasSubgroups: target.hasSubgroups,
     maxBindingBytes: target.maxBindingBytes,
+    choices: target.choices ?? {},
     storageOf,
     isMaterialised: (tensor) => wanted.has(tensor),
     phaseOf: (node) => node.id < graph.backwardFrom ? "forward" : "backward",

@@ -10,6 +10,7 @@ import { importCommand } from "./commands/import.ts";
 import { pipelineCommand } from "./commands/pipeline.ts";
 import { planCommand } from "./commands/plan.ts";
 import { trainCommand } from "./commands/train.ts";
+import { tuneCommand } from "./commands/tune.ts";
 import type { RunStore } from "./recorder.ts";
 
 /** All commands of `pipeline/`. `runs` is where they keep runs. */
@@ -24,5 +25,6 @@ export function pipelineCommands(runs: RunStore): Command[] {
     planCommand(),
     doctorCommand(),
     benchmarkCommand(),
+    tuneCommand(),
   ];
 }

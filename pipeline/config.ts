@@ -75,6 +75,9 @@ export const trainingSectionSchema = z.strictObject({
   )
     .optional(),
   seed: seed("seed of initial weights, order of data and dropout").default(1),
+  tune: z.boolean().describe(
+    "true: kernels get the tiles that were tuned for this machine, and a long run tunes them before it begins",
+  ).default(true),
 }).check(({ value, issues }) => {
   const { learning_rate: high, min_learning_rate: low } = value;
   if (low !== undefined && low > high) {

@@ -31,6 +31,8 @@ export type FromWorker =
   | { type: "flush" }
   | { type: "progress"; progress: TrainingProgress }
   | { type: "warning"; line: string }
+  /** What is done before the training can begin. */
+  | { type: "note"; line: string }
   | { type: "done"; result: TrainingResult; profile?: KernelTime[] }
   | { type: "failed"; error: PlainError };
 

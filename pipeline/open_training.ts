@@ -5,7 +5,7 @@
 
 import { displayPath, UserError } from "../common/mod.ts";
 import { type Dataset, openDataset, prepare, type Tokenizer, tokenizerFromJSON } from "../data/mod.ts";
-import { driverVersion, type Gpu, type GpuOptions, openGpu } from "../gpu/mod.ts";
+import { type Choices, choicesOf, driverVersion, type Gpu, type GpuOptions, openGpu } from "../gpu/mod.ts";
 import {
   type AdapterBase,
   type Checkpoint,
@@ -29,6 +29,7 @@ import { knownPeak } from "./peak.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RunConfig } from "./run_config.ts";
 import { modelOf } from "./settled_model.ts";
+import { type StartTuning, tunedGpu } from "./start_tuning.ts";
 import { Trainer, type TrainerOptions } from "./trainer.ts";
 import { initialState, restoreState, type TrainingState } from "./training_state.ts";
 
@@ -52,10 +53,16 @@ export interface TrainingJob {
   pauseAt?: number;
   /** Whether to time the kernels of a step when training is over. */
   profile?: boolean;
+  /** Whether kernels may be tuned before it begins; not for who only looks. @default true */
+  tune?: boolean;
 }
 
-/** The adapter that a run was trained on, and how the engine was opened there. */
-export type KernelChoices = { adapter: string } & Required<Pick<GpuOptions, "operands" | "profile">>;
+/** The adapter that a run was trained on, how the engine was opened there, and the tile of each of a step's kernels. */
+export type KernelChoices =
+  & { adapter: string; tiles?: Choices | undefined }
+  & Required<
+    Pick<GpuOptions, "operands" | "profile">
+  >;
 
 /** What is known of a training before it begins. Plain data, to be passed between threads. */
 export interface TrainingPreview {
@@ -197,9 +204,15 @@ export class OpenTraining {
  * Opens all that a training needs and checks that it can begin. Allocates nothing on the device.
  *
  * @param dataset what to train on; prepared from the configuration when left out
+ * @param tuning has a new run take the tiles that were tuned for its kernels, and tune them for a moment where it is long; the
+ *   defaults when left out
  * @throws UserError for everything that is wrong with data, checkpoint, adapter or memory
  */
-export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise<OpenTraining> {
+export async function openTraining(
+  job: TrainingJob,
+  dataset?: Dataset,
+  tuning?: StartTuning,
+): Promise<OpenTraining> {
   const { training, data } = job.config;
   if (training.accumulate_grad_batches >= METRICS_RING) {
     throw new UserError(`training.accumulate_grad_batches must be less than ${METRICS_RING}`, {
@@ -236,6 +249,11 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
     const opened = await openPinned(job.kernelChoices);
     gpu = opened.gpu;
     checkMemory({ total: leastMemory(model, training) }, gpu); // planning something absurd would itself take for ever
+    if (
+      tuning !== undefined && training.tune && checkpoint === undefined && job.kernelChoices === undefined
+    ) {
+      gpu = await tunedGpu(gpu, model, job.config, { ...tuning, isFinding: job.tune !== false });
+    }
     const step = trainingPlan(model, training, gpu);
     const memory = trainingMemory(model, training, gpu, step);
     checkMemory(memory, gpu);
@@ -251,7 +269,12 @@ export async function openTraining(job: TrainingJob, dataset?: Dataset): Promise
         train_tokens: dataset.train.length,
         val_tokens: dataset.val.length,
       },
-      kernelChoices: { adapter, operands: gpu.operands, profile: gpu.profile },
+      kernelChoices: {
+        adapter,
+        operands: gpu.operands,
+        profile: gpu.profile,
+        tiles: choicesOf(step.dispatches),
+      },
       adapterInfo: { vendor, architecture, driver: driverVersion(adapter), features },
       memory,
       flops_per_step: flopsPerStep(model, training, step, gpu),
@@ -343,7 +366,8 @@ async function openPinned(
   choices: KernelChoices | undefined,
 ): Promise<{ gpu: Gpu; warnings: string[] }> {
   const gpu = await openGpu(choices ?? {});
-  if (choices === undefined || gpu.adapter.name === choices.adapter) return { gpu, warnings: [] };
+  if (choices === undefined) return { gpu, warnings: [] };
+  if (gpu.adapter.name === choices.adapter) return { gpu: { ...gpu, choices: choices.tiles }, warnings: [] };
   gpu.close();
   const warning =
     `the run was begun on ${choices.adapter}: on ${gpu.adapter.name} its losses differ in the last digits`;

@@ -5,14 +5,16 @@
  * work that the model asks for (`models/flops.ts`) in a second, over the peak.
  */
 
-import { cpus } from "os";
-import { join } from "path";
 import { z } from "zod";
-import { readJson, UserError, userPath, VERSION, writeFileAtomic } from "../common/mod.ts";
-import { benchmarkMatmul, driverVersion, type Gpu, type MatmulShape } from "../gpu/mod.ts";
+import { readJson } from "../common/mod.ts";
+import { benchmarkMatmul, type Gpu, type MatmulShape } from "../gpu/mod.ts";
+import { adapterKey, cacheFile, type MeasuredAdapter, writeCache } from "./adapter_cache.ts";
 
 /** A wide layer of a small GPT, and a square that is large enough for any card. */
 const SIZES = [{ M: 2048, N: 1536, K: 384 }, { M: 2048, N: 2048, K: 2048 }];
+
+/** Where peaks are kept. */
+const FILE = "peak.json";
 
 /** Seconds that each product is measured for. */
 const SECONDS = 0.5;
@@ -27,16 +29,13 @@ const peakSchema = z.object({
 /** The file: peaks by what they depend on. */
 const cacheSchema = z.record(z.string(), peakSchema);
 
-/** What the adapter is, as far as it matters for speed. */
-export type PeakAdapter = Pick<Gpu, "adapter" | "profile" | "operands">;
-
 /**
  * The adapter's peak, as it was measured before.
  *
  * @returns 10⁹ floating-point operations a second; undefined where it was not measured, or not by this ChatGoT and Deno
  */
-export async function knownPeak(gpu: PeakAdapter, runsDir: string): Promise<number | undefined> {
-  return (await readCache(runsDir))[keyOf(gpu)]?.gflops;
+export async function knownPeak(gpu: MeasuredAdapter, runsDir: string): Promise<number | undefined> {
+  return (await readCache(runsDir))[adapterKey(gpu)]?.gflops;
 }
 
 /**
@@ -58,16 +57,12 @@ export async function findPeak(
  *
  * @returns the peak
  */
-export async function raisePeak(gpu: PeakAdapter, runsDir: string, gflops: number): Promise<number> {
+export async function raisePeak(gpu: MeasuredAdapter, runsDir: string, gflops: number): Promise<number> {
   const cache = await readCache(runsDir);
-  const known = cache[keyOf(gpu)]?.gflops;
+  const known = cache[adapterKey(gpu)]?.gflops;
   if (known !== undefined && known >= gflops) return known;
-  cache[keyOf(gpu)] = { gflops, time: new Date().toISOString() };
-  try {
-    await writeFileAtomic(fileOf(runsDir), JSON.stringify(cache, null, 2) + "\n");
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error; // what cannot be kept is measured again
-  }
+  cache[adapterKey(gpu)] = { gflops, time: new Date().toISOString() };
+  await writeCache(cacheFile(runsDir, FILE), cache);
   return gflops;
 }
 
@@ -99,31 +94,7 @@ async function measurePeak(gpu: Gpu): Promise<number> {
   return peak;
 }
 
-function fileOf(runsDir: string): string {
-  return join(userPath(runsDir), ".cache", "peak.json");
-}
-
 /** A cache that is not there, or not whole, is an empty one. */
 async function readCache(runsDir: string): Promise<z.output<typeof cacheSchema>> {
-  return cacheSchema.safeParse(await readJson(fileOf(runsDir)).catch(() => undefined)).data ?? {};
-}
-
-/** All that a peak depends on: the adapter and its driver, for a software one the processor, how the engine was opened, and what computes. */
-function keyOf({ adapter, profile, operands }: PeakAdapter): string {
-  const host = profile === "gpu" ? [] : processor();
-  const driver = driverVersion(adapter.name) ?? "";
-  const parts = [adapter.name, adapter.vendor, adapter.architecture, driver, ...host, profile, operands];
-  return [...parts, `Deno ${Deno.version.deno}`, `ChatGoT ${VERSION}`].filter((part) => part !== "").join(
-    ", ",
-  );
-}
-
-/** Kind and number of the machine's cores, where they may be asked (`--allow-sys=cpus`). */
-function processor(): string[] {
-  try {
-    const cores = cpus();
-    return [`${cores.length} × ${cores[0]?.model}`];
-  } catch {
-    return [];
-  }
+  return cacheSchema.safeParse(await readJson(cacheFile(runsDir, FILE)).catch(() => undefined)).data ?? {};
 }

@@ -11,6 +11,7 @@ import { differentKeys, flatConfig } from "./flat_config.ts";
 import type { KernelChoices, TrainingJob, TrainingPreview } from "./open_training.ts";
 import type { Recorder, RunStore } from "./recorder.ts";
 import { resolveRunConfig, toYaml } from "./run_config.ts";
+import { choicesSchema as tilesSchema } from "./tuning_cache.ts";
 
 /** A run that can go on. */
 export interface RunToResume {
@@ -82,6 +83,7 @@ export async function runToResume(
 const choicesSchema = z.object({
   operands: z.enum(["texture", "buffer"]),
   profile: z.enum(["llvmpipe512", "llvmpipe256", "gpu"]),
+  tiles: tilesSchema.optional(),
 });
 
 /** What a run chose for its kernels; undefined where nothing was, or it cannot be read. */

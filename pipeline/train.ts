@@ -50,7 +50,7 @@ export async function trainWith(options: TrainOptions, runs: RunStore): Promise<
   const warn = options.warn ?? ((line: string) => console.error(line));
   const job = await jobOf(options, runs);
   await ensureAdapter({ log: warn });
-  const training = await openTraining(job, options.data);
+  const training = await openTraining(job, options.data, { note: () => {}, warn });
   const stop = new Int32Array(1);
   const onAbort = () => stop[0] = 1;
   options.signal?.addEventListener("abort", onAbort);

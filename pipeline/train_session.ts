@@ -21,6 +21,8 @@ export interface TrainSessionOptions {
   onSample?: (line: { step: number; prompt: string; text: string }) => void;
   onEvent?: (line: { type: string; step: number; [key: string]: unknown }) => void;
   onWarning?: (line: string) => void;
+  /** Gets what is done before the training can begin, one line each. */
+  onNote?: (line: string) => void;
   /** Gets the times of a step's kernels after the end, when the job asks for them. */
   onProfile?: (times: KernelTime[]) => void;
 }
@@ -92,7 +94,7 @@ export class TrainSession {
   }
 
   async #hear(message: FromWorker, end: (result: TrainingResult | undefined) => void): Promise<void> {
-    const { begin, onProgress, onSample, onEvent, onWarning } = this.#o;
+    const { begin, onProgress, onSample, onEvent, onWarning, onNote } = this.#o;
     switch (message.type) {
       case "opened":
         this.#recorder = await begin(message.preview);
@@ -123,6 +125,9 @@ export class TrainSession {
         break;
       case "warning":
         onWarning?.(message.line);
+        break;
+      case "note":
+        onNote?.(message.line);
         break;
       case "done":
         if (message.profile !== undefined) this.#o.onProfile?.(message.profile);

@@ -47,7 +47,10 @@ async function answer(message: ToWorker): Promise<void> {
     case "open":
       stop = message.stop as Int32Array<ArrayBuffer>;
       profiled = message.job.profile === true;
-      training = await openTraining(message.job);
+      training = await openTraining(message.job, undefined, {
+        note: (line) => post({ type: "note", line }),
+        warn: (line) => post({ type: "warning", line }),
+      });
       return post({ type: "opened", preview: training.preview });
     case "begin":
       return await train(message.dir);

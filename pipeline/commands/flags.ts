@@ -70,7 +70,7 @@ export function addTrainingFlags(command: Command): Command {
   for (const [key, schema] of Object.entries(trainingSectionSchema.shape)) {
     command.option(`--${key.replaceAll("_", "-")} <value>`, describeSchema(schema), valueOf);
   }
-  return command;
+  return command.option("--no-tune", "the same as --tune false");
 }
 
 /** What the flags of `addTrainingFlags` gave, by key (`training.max_steps`); undefined ones were not given. */

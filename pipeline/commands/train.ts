@@ -81,7 +81,7 @@ async function train(flags: TrainFlags, runs: RunStore): Promise<void> {
   let dir = "";
   let times: KernelTime[] | undefined;
   const session = new TrainSession({
-    job: { ...job, profile: flags.profile === true },
+    job: { ...job, profile: flags.profile === true, tune: flags.dryRun !== true },
     begin: async (preview) => {
       preview.warnings.forEach((line) => display.warn(`warning: ${line}`));
       if (flags.dryRun) return void show(preview, job, flags.json === true);
@@ -93,6 +93,7 @@ async function train(flags: TrainFlags, runs: RunStore): Promise<void> {
     onProgress: (progress) => display.update(progress),
     onSample: (line) => display.sample(line),
     onWarning: (line) => display.warn(line),
+    onNote: (line) => display.note(line),
     onProfile: (measured) => times = measured,
   });
   using _interrupts = onInterrupt(

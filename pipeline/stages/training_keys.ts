@@ -2,8 +2,8 @@
 
 import type { RunConfig } from "../run_config.ts";
 
-/** Keys of the section `training` that change what is written on the way, and no weight. */
-const REPORTS = ["log_interval", "sample_interval", "checkpoint_interval", "keep_checkpoints"];
+/** Keys of the section `training` that change what is written on the way, and no weight; `tune` rounds weights otherwise, no more. */
+const REPORTS = ["log_interval", "sample_interval", "checkpoint_interval", "keep_checkpoints", "tune"];
 
 /** Keys that say when to look at validation text, by which training may end early. */
 const EVALUATIONS = ["eval_interval", "eval_batches"];

@@ -4,7 +4,8 @@ import assert from "assert";
 import { join } from "path";
 import { type Gpu, openGpu, type PlanTarget } from "../../gpu/mod.ts";
 import { type ModelConfig, modelConfig, modelFlopsPerToken, trainingPlan } from "../../models/mod.ts";
-import { findPeak, knownPeak, type PeakAdapter, raisePeak, utilization } from "../../pipeline/peak.ts";
+import type { MeasuredAdapter } from "../../pipeline/adapter_cache.ts";
+import { findPeak, knownPeak, raisePeak, utilization } from "../../pipeline/peak.ts";
 import { inFolder, trainIn } from "./training_support.ts";
 
 const TARGET: PlanTarget = {
@@ -72,7 +73,7 @@ Deno.test("utilization is the work of a second over the peak", () => {
   assert.equal(utilization(2e6, 0, 40), 0);
 });
 
-const adapter = (name: string, changes: Partial<PeakAdapter> = {}): PeakAdapter => ({
+const adapter = (name: string, changes: Partial<MeasuredAdapter> = {}): MeasuredAdapter => ({
   adapter: { name, vendor: "1", architecture: "", features: [] },
   profile: "gpu",
   operands: "buffer",

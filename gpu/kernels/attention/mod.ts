@@ -6,9 +6,10 @@
 
 import { type Axis, axis, logicalLength, rowsOf, type Tensor } from "../../graph.ts";
 import type { Op } from "../../op.ts";
-import type { Arg, KernelSpec } from "../../lower.ts";
+import type { Arg, KernelSpec, Lowering } from "../../lower.ts";
 import { RANDOM_WGSL } from "../random.ts";
-import { defaultCached, defaultTiles } from "./defaults.ts";
+import type { AttentionSite, CachedSite, Chosen } from "../../tuning/choices.ts";
+import { type AttentionKind, defaultCached, defaultTiles } from "./defaults.ts";
 import {
   type AttentionDropout,
   type AttentionKernel,
@@ -82,6 +83,16 @@ function kernelSpec(kernel: AttentionKernel): Pick<KernelSpec, "body" | "workgro
   return { body: prelude + kernel.code, workgroups: [x, y, z], flops: kernel.flops };
 }
 
+/** The tiles of one kernel: what was chosen for its shape, or the default. */
+function chooseTiles(lowering: Lowering, kind: AttentionKind, attrs: AttentionAttrs): Chosen<AttentionSite> {
+  const { B, T, H, hd, H_kv, alibi, sparse, dropout } = attrs;
+  const shape = { B, T, H, hd, H_kv, alibi, sparse };
+  return lowering.choose(
+    { op: "attention", kind, shape, dropout },
+    () => defaultTiles(kind, shape, lowering.profile),
+  );
+}
+
 const attentionOp: Op = {
   name: "attention",
   lower(node, lowering) {
@@ -89,12 +100,13 @@ const attentionOp: Op = {
     const [y, stats] = node.outputs as [Tensor, Tensor];
     const attrs = node.attrs as AttentionAttrs;
     const keep = lowering.isWanted(stats);
-    const tiles = defaultTiles("forward", attrs, lowering.profile);
+    const chosen = chooseTiles(lowering, "forward", attrs);
     lowering.dispatch({
       node,
       label: "attention",
       args: [read("qkv", qkv), write("y", y), ...(keep ? [write("stats", stats)] : [])],
-      ...kernelSpec(forward({ ...attrs, ...tiles, stats: keep })),
+      ...kernelSpec(forward({ ...attrs, ...chosen.choice, stats: keep })),
+      chosen,
     });
   },
   backward(node, [dy]) {
@@ -114,6 +126,8 @@ const attentionBackwardOp: Op = {
     const attrs = node.attrs as AttentionAttrs;
     const { B, T, H } = attrs;
     const delta = lowering.scratch(node, "delta", B * H * T, 4);
+    const queries = chooseTiles(lowering, "queries", attrs);
+    const keys = chooseTiles(lowering, "keys", attrs);
     lowering.dispatch({
       node,
       label: "attention backward dQ",
@@ -125,13 +139,15 @@ const attentionBackwardOp: Op = {
         write("delta", delta),
         write("dqkv", dqkv),
       ],
-      ...kernelSpec(backwardQueries({ ...attrs, ...defaultTiles("queries", attrs, lowering.profile) })),
+      ...kernelSpec(backwardQueries({ ...attrs, ...queries.choice })),
+      chosen: queries,
     });
     lowering.dispatch({
       node,
       label: "attention backward dK dV",
       args: [read("qkv", qkv), read("dy", dy), read("delta", delta), write("dqkv", dqkv)],
-      ...kernelSpec(backwardKeys({ ...attrs, ...defaultTiles("keys", attrs, lowering.profile) })),
+      ...kernelSpec(backwardKeys({ ...attrs, ...keys.choice })),
+      chosen: keys,
     });
   },
 };
@@ -186,6 +202,10 @@ const cachedAttentionOp: Op = {
     const [qkv, keys, values] = node.inputs as [Tensor, Tensor, Tensor];
     const [y] = node.outputs as [Tensor];
     const shape = node.attrs as CachedShape;
+    const chosen = lowering.choose(
+      { op: "cached attention", shape },
+      () => defaultCached(shape, lowering.profile),
+    );
     lowering.dispatch({
       node,
       label: "KV cache append",
@@ -196,7 +216,8 @@ const cachedAttentionOp: Op = {
       node,
       label: "attention over cache",
       args: [read("qkv", qkv), read("k_cache", keys), read("v_cache", values), write("y", y)],
-      ...kernelSpec(cachedKernel(shape, defaultCached(shape, lowering.profile))),
+      ...kernelSpec(cachedKernel(shape, chosen.choice)),
+      chosen,
     });
   },
 };

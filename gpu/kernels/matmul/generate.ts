@@ -34,6 +34,17 @@ const MAX_TRIPS = 65000;
  * ```
  */
 export function generateMatmul(spec: MatmulSpec, tile: MatmulTile): MatmulKernel {
+  checkMatmul(spec, tile);
+  const form = { direct: directMatmul, broadcast: broadcastMatmul, shared: sharedMatmul }[tile.form];
+  return form(spec, tile);
+}
+
+/**
+ * Checks sizes and tile of a product without writing its text.
+ *
+ * @throws {Error} when a size or tile breaks a rule of {@link MatmulSpec} or {@link MatmulTile}
+ */
+export function checkMatmul(spec: MatmulSpec, tile: MatmulTile): void {
   const { mode, M, N, K } = spec;
   const demand = (holds: boolean, what: string) => {
     if (!holds) throw new Error(`matmul ${mode} ${M}x${N}x${K}, tile ${JSON.stringify(tile)}: ${what}`);
@@ -50,6 +61,4 @@ export function generateMatmul(spec: MatmulSpec, tile: MatmulTile): MatmulKernel
   demand(!spec.start || (spec.splits ?? 1) === 1, "start needs splits 1");
   demand(!spec.dynamic_rows || alongK, "dynamic_rows needs mode NN or NT");
   demand(K / tile.k_unroll / (spec.splits ?? 1) < MAX_TRIPS, "too many loop trips: raise k_unroll or splits");
-  const form = { direct: directMatmul, broadcast: broadcastMatmul, shared: sharedMatmul }[tile.form];
-  return form(spec, tile);
 }

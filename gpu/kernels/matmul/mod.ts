@@ -12,6 +12,7 @@ import { matrixGrid, matrixPlace } from "../grid.ts";
 import { defaultTiles } from "./defaults.ts";
 import { generateMatmul } from "./generate.ts";
 import type { MatmulMode, MatmulTile } from "./spec.ts";
+import type { Chosen, MatmulSite } from "../../tuning/choices.ts";
 
 export { defaultTiles, generateMatmul };
 export type { MatmulMode, MatmulTile };
@@ -35,22 +36,30 @@ export interface MatmulCall {
   biasGradient?: boolean;
   /** WGSL of `start(col)`, what the sums begin with, such as a bias. */
   start?: string;
-  splits?: number;
+  /** The tile, where the caller has asked for it already; then its slices of K are handed to `finish_split`. */
+  chosen?: Chosen<MatmulSite>;
 }
 
-/** Records the kernel of a product with the default tile of its shape. */
+/** The tile of a product: what was chosen for its shape, or the default. Only products that `canSplit` have slices of K. */
+function chooseTile(
+  lowering: Lowering,
+  { mode, M, N, K, bias }: Pick<MatmulCall, "mode" | "M" | "N" | "K"> & { bias: boolean },
+  canSplit: boolean,
+): Chosen<MatmulSite> {
+  const { profile, hasSubgroups } = lowering;
+  return lowering.choose({ op: "matmul", mode, M, N, K, bias }, () => ({
+    ...defaultTiles(mode, M, N, K, profile, hasSubgroups),
+    ...(canSplit ? { splits: defaultSplits(profile, M, N, K) } : {}),
+  }));
+}
+
+/** Records the kernel of a product with the tile that was chosen for its shape. */
 export function dispatchMatmul(lowering: Lowering, call: MatmulCall): void {
   const { mode, M, N, K } = call;
-  const tile = defaultTiles(mode, M, N, K, lowering.profile, lowering.hasSubgroups);
-  const kernel = generateMatmul({
-    mode,
-    M,
-    N,
-    K,
-    splits: call.splits ?? 1,
-    row_sum_b: call.biasGradient === true,
-    start: call.start !== undefined,
-  }, tile);
+  const start = call.start !== undefined, row_sum_b = call.biasGradient === true;
+  const chosen = call.chosen ?? chooseTile(lowering, { mode, M, N, K, bias: start || row_sum_b }, false);
+  const splits = call.chosen?.choice.splits ?? 1;
+  const kernel = generateMatmul({ mode, M, N, K, splits, row_sum_b, start }, chosen.choice);
   const offset = (o: Arg["rowOffset"]) => o === undefined ? {} : { rowOffset: o };
   lowering.dispatch({
     node: call.node,
@@ -63,6 +72,7 @@ export function dispatchMatmul(lowering: Lowering, call: MatmulCall): void {
     body: `${call.start ?? ""}${call.finish.text}\n${kernel.code}`,
     workgroups: [kernel.grid.x, kernel.grid.y, kernel.grid.z],
     flops: kernel.flops,
+    chosen,
     ...(call.view === undefined ? {} : { view: call.view }),
   });
 }
@@ -172,8 +182,9 @@ const weightGradientOp: Op = {
     const M = physicalLength(x.cols);
     const N = physicalLength(dy.cols);
     const K = logicalLength(x.rows);
-    const splits = defaultSplits(lowering.profile, M, N, K);
-    const call = { node, mode: "TN" as const, a: x, b: dy, M, N, K, biasGradient: true, splits };
+    const chosen = chooseTile(lowering, { mode: "TN", M, N, K, bias: true }, true);
+    const splits = chosen.choice.splits ?? 1;
+    const call = { node, mode: "TN" as const, a: x, b: dy, M, N, K, biasGradient: true, chosen };
     if (splits === 1) {
       const text = `fn finish(row: u32, col: u32, v: vec4f) { store_dw(row, col, v); }
 fn finish_bias(col: u32, v: vec4f) { store_db(0u, col, v); }`;
@@ -210,6 +221,7 @@ ${matrixPlace(M + 1, N / 4)}  var sum = load_p(row, col);
 `,
       workgroups: matrixGrid(M + 1, N / 4, 16),
       flops: splits * (M + 1) * N,
+      chosen,
     });
   },
 };
