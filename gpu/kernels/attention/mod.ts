@@ -8,7 +8,7 @@ import { type Axis, axis, logicalLength, rowsOf, type Tensor } from "../../graph
 import type { Op } from "../../op.ts";
 import type { Arg, KernelSpec, Lowering } from "../../lower.ts";
 import { RANDOM_WGSL } from "../random.ts";
-import type { AttentionSite, CachedSite, Chosen } from "../../tuning/choices.ts";
+import type { AttentionSite, Chosen } from "../../tuning/choices.ts";
 import { type AttentionKind, defaultCached, defaultTiles } from "./defaults.ts";
 import {
   type AttentionDropout,
