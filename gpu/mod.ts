@@ -34,6 +34,7 @@ export { lastRow, linear, matmul, matmulTransposed } from "./kernels/matmul/mod.
 export { rmsNorm } from "./kernels/rms_norm/mod.ts";
 export { rotary, type RotaryOptions, rotaryTable } from "./kernels/rotary/mod.ts";
 export { Optimizer } from "./optimizer/mod.ts";
+export { FIRST_LOSS_SCALE, LOSS_SCALE_LENGTH, type LossScale } from "./optimizer/loss_scale.ts";
 export { orthogonalWork } from "./optimizer/muon.ts";
 export type { OptimizerOptions } from "./optimizer/rule.ts";
 export {
@@ -83,4 +84,5 @@ export {
 } from "./tuning/mod.ts";
 export { type WarmUp, warmUp } from "./warm_up.ts";
 export { Program, type StepValues } from "./program.ts";
+export { readBuffer } from "./readback.ts";
 export { RingReader } from "./ring_reader.ts";

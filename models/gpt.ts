@@ -12,6 +12,7 @@ import {
   Graph,
   headLoss,
   lastRow,
+  LOSS_SCALE_LENGTH,
   matmulTransposed,
   type Tensor,
   tokenIndexLength,
@@ -95,12 +96,18 @@ function transformer( // tokens [B * T] -> [B * T, C]
  *
  * @param micro_batches micro-batches of a step; the loss and its gradient are divided by it, and gradients add up
  * @param ring places of the ring of losses
+ * @param loss_scale whether gradients are multiplied by the first number of a further input, `loss_scale`
  * @param gradient_checkpointing what is not kept for the backward pass, which computes it again. `selective`: what norms and the
  *   MLP's activation give, as llm.c's `-r 2` (github.com/karpathy/llm.c, train_gpt2.cu). `block`: all of a block but its input
  */
 export function trainingGraph(
   c: ModelConfig,
-  size: BatchSize & { micro_batches: number; ring: number; gradient_checkpointing?: GradientCheckpointing },
+  size: BatchSize & {
+    micro_batches: number;
+    ring: number;
+    gradient_checkpointing?: GradientCheckpointing;
+    loss_scale?: boolean;
+  },
 ): Graph {
   const base = scaffold(c);
   const rows = size.B * size.T;
@@ -108,9 +115,12 @@ export function trainingGraph(
   const targets = base.graph.input("targets", rows);
   const index = base.graph.input("token_index", tokenIndexLength(rows));
   const attend = attendBatch(c, size, c.attn_pdrop);
+  const lossScale = size.loss_scale === true
+    ? base.graph.input("loss_scale", LOSS_SCALE_LENGTH, "f32")
+    : undefined;
   const { T, gradient_checkpointing = "none" } = size;
   const x = transformer(base, c, { tokens, T, index, training: true, attend, gradient_checkpointing }); // [B * T, C]
-  const loss = headLoss(x, base.head, targets, 1 / (rows * size.micro_batches), size.ring);
+  const loss = headLoss(x, base.head, targets, 1 / (rows * size.micro_batches), size.ring, lossScale);
   gradients(loss, base.trained, { accumulate: size.micro_batches > 1 });
   base.graph.output("losses", loss);
   return base.graph;

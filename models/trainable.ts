@@ -4,11 +4,15 @@
  */
 
 import {
+  FIRST_LOSS_SCALE,
   type Gpu,
   IGNORE_TARGET,
   KernelCache,
   type KernelTime,
   layoutParameters,
+  LOSS_SCALE_LENGTH,
+  type LossScale,
+  type MixedPrecision,
   Optimizer,
   type OptimizerName,
   ParameterStore,
@@ -18,6 +22,7 @@ import {
   type PlanTarget,
   Profiler,
   Program,
+  readBuffer,
   type ReadyDispatch,
   replay,
   RingReader,
@@ -40,6 +45,8 @@ export interface TrainableOptions {
   accumulate_grad_batches: number;
   /** What of the forward pass is computed again in the backward pass, to save memory. @default "none" */
   gradient_checkpointing?: GradientCheckpointing;
+  /** `f16`: activations, and weights as kernels read them, are held in half precision; what is trained stays float32. @default "none" */
+  mixed_precision?: MixedPrecision;
   /** @default "adamw" */
   optimizer?: OptimizerName;
   beta1: number;
@@ -67,6 +74,8 @@ export interface StepMetrics {
   loss: number;
   /** Global gradient norm before clipping; not finite when the step was skipped. */
   grad_norm: number;
+  /** What gradients were multiplied by in half precision, with `mixed_precision`. */
+  loss_scale?: number;
 }
 
 /** Steps whose metrics the device keeps until they are read. */
@@ -85,6 +94,7 @@ export class TrainableModel {
   readonly #program: Program;
   readonly #optimizer: Optimizer;
   readonly #metrics: RingReader;
+  readonly #lossScale: GPUBuffer | undefined;
   #evaluation: { program: Program; reader: RingReader } | undefined;
   #warmUp: WarmUp | undefined;
   /** Steps whose metrics were not read yet. */
@@ -96,11 +106,17 @@ export class TrainableModel {
     this.config = config;
     this.options = options;
     this.#kernels = new KernelCache(gpu);
-    const { optimizer = "adamw" } = options;
-    this.store = new ParameterStore(gpu, parameterSpecs(config), { training: true, optimizer });
+    const { optimizer = "adamw", mixed_precision = "none" } = options;
+    const specs = parameterSpecs(config);
+    this.store = new ParameterStore(gpu, specs, { training: true, optimizer, mixed_precision });
     this.#program = new Program(gpu, trainingPlan(config, options, gpu), this.store, this.#kernels);
-    this.#optimizer = new Optimizer(gpu, this.store, this.#kernels, { ...options, ring: METRICS_RING });
-    this.#metrics = new RingReader(gpu, [this.#program.outputBuffer("losses"), this.#optimizer.norms]);
+    this.#lossScale = mixed_precision === "f16" ? this.#program.inputBuffer("loss_scale") : undefined;
+    this.setLossScale({ scale: FIRST_LOSS_SCALE, finite_steps: 0 });
+    const settings = { ...options, ring: METRICS_RING };
+    this.#optimizer = new Optimizer(gpu, this.store, this.#kernels, settings, this.#lossScale);
+    const { norms, scales } = this.#optimizer;
+    const rings = [this.#program.outputBuffer("losses"), norms, ...(scales === undefined ? [] : [scales])];
+    this.#metrics = new RingReader(gpu, rings);
   }
 
   /** Has kernels compiled beside the first step, where that helps; see `warmUp`. Ends with the first metrics. */
@@ -111,6 +127,20 @@ export class TrainableModel {
   /** The plan of a micro-batch. */
   get plan(): Plan {
     return this.#program.plan;
+  }
+
+  /** Where the loss scale stands after the steps submitted so far; undefined without one. Waits for the device. */
+  async lossScale(): Promise<LossScale | undefined> {
+    if (this.#lossScale === undefined) return undefined;
+    const bytes = await readBuffer(this.#gpu, this.#lossScale, 0, 4 * LOSS_SCALE_LENGTH);
+    const [scale, finite_steps] = new Float32Array(bytes) as unknown as [number, number];
+    return { scale, finite_steps };
+  }
+
+  /** Sets where the loss scale stands, if there is one. */
+  setLossScale({ scale, finite_steps }: LossScale): void {
+    if (this.#lossScale === undefined) return;
+    this.#gpu.device.queue.writeBuffer(this.#lossScale, 0, new Float32Array([scale, finite_steps]));
   }
 
   /** Writes all weights. */
@@ -203,14 +233,16 @@ export class TrainableModel {
   async readMetrics(): Promise<StepMetrics[]> {
     const steps = this.#unread;
     this.#unread = [];
-    const [losses, norms] = await this.#metrics.read();
+    const [losses, norms, scales] = await this.#metrics.read();
     await this.#warmUp?.end();
     this.#warmUp = undefined;
     const count = this.options.accumulate_grad_batches;
     return steps.map((step) => {
       let loss = 0; // each micro-batch's loss is already divided by their number
       for (let i = 0; i < count; i++) loss += losses![((step - 1) * count + i) % METRICS_RING]!;
-      return { step, loss, grad_norm: norms![step % METRICS_RING]! };
+      const slot = step % METRICS_RING;
+      const scale = scales === undefined ? {} : { loss_scale: scales[slot]! };
+      return { step, loss, grad_norm: norms![slot]!, ...scale };
     });
   }
 
@@ -230,7 +262,8 @@ export class TrainableModel {
 
   #openEvaluation(): { program: Program; reader: RingReader } {
     const { batch_size: B, max_seq_length: T } = this.options;
-    return openEvaluation(this.#gpu, this.config, { B, T }, this.store, this.#kernels);
+    const { mixed_precision } = this.options;
+    return openEvaluation(this.#gpu, this.config, { B, T }, this.store, this.#kernels, mixed_precision);
   }
 
   /** All weights (or what there is of another plane), as they are after the steps submitted so far. Waits for the device. */
@@ -256,26 +289,34 @@ export class TrainableModel {
 
 /** The plan of a training micro-batch, for running it or only for looking at it. */
 export function trainingPlan(config: ModelConfig, options: TrainableOptions, target: PlanTarget): Plan {
+  const { optimizer, mixed_precision } = options;
   const graph = trainingGraph(config, {
     B: options.batch_size,
     T: options.max_seq_length,
     micro_batches: options.accumulate_grad_batches,
     ring: METRICS_RING,
     gradient_checkpointing: options.gradient_checkpointing ?? "none",
+    loss_scale: mixed_precision === "f16",
   });
-  return plan(graph, target, layoutParameters(parameterSpecs(config), target, options.optimizer));
+  const layout = layoutParameters(parameterSpecs(config), target, optimizer, mixed_precision);
+  return plan(graph, target, layout, mixed_precision);
 }
 
-/** The program of an evaluation over weights in `store`. */
+/**
+ * The program of an evaluation over weights in `store`.
+ *
+ * @param mixed_precision in what activations are held
+ */
 export function openEvaluation(
   gpu: Gpu,
   config: ModelConfig,
   size: { B: number; T: number },
   store: ParameterStore,
   kernels: KernelCache,
+  mixed_precision: MixedPrecision = "none",
 ): { program: Program; reader: RingReader } {
   const graph = evaluationGraph(config, { ...size, ring: EVALUATION_RING });
-  const program = new Program(gpu, plan(graph, gpu, store.layout), store, kernels);
+  const program = new Program(gpu, plan(graph, gpu, store.layout, mixed_precision), store, kernels);
   return { program, reader: new RingReader(gpu, [program.outputBuffer("losses")]) };
 }
 

@@ -3,7 +3,7 @@
  * meaning and default here; `run_config.ts` reads the files. The section `model` is in `models/`, `data` in `data/`.
  */
 import { z } from "zod";
-import { defaultMomentum, OPTIMIZERS } from "../gpu/mod.ts";
+import { defaultMomentum, MIXED_PRECISION, OPTIMIZERS } from "../gpu/mod.ts";
 import { GRADIENT_CHECKPOINTING, LORA_TARGETS } from "../models/mod.ts";
 import { SCHEDULES } from "./schedule.ts";
 
@@ -36,6 +36,9 @@ export const trainingSectionSchema = z.strictObject({
     .describe(
       "what the backward pass computes again, for less memory: selective: norms and the MLP's activation; block: whole blocks",
     )
+    .default("none"),
+  mixed_precision: z.enum(MIXED_PRECISION)
+    .describe("f16: activations and copies of weights in half precision, for less memory; sums stay float32")
     .default("none"),
   optimizer: z.enum(OPTIMIZERS).describe(
     "how weights move by their gradients; docs/optimizers.md compares them",

@@ -34,7 +34,7 @@ export interface TrainingMemory {
   moments: number;
   /** What the optimizer takes beside within a step, such as Muon's matrices. */
   optimizer_work: number;
-  /** Copies of the weights as textures, on adapters that read those faster. */
+  /** Copies of the weights as kernels read them: textures, on adapters that read those faster, or half precision. */
   weight_copies: number;
   /** What a step keeps between forward and backward pass. */
   activations: number;
@@ -64,10 +64,20 @@ export function trainingMemory(
   target: PlanTarget,
   step: Plan = trainingPlan(model, training, target),
 ): TrainingMemory {
-  const layout = layoutParameters(parameterSpecs(model), target, training.optimizer);
+  const layout = layoutParameters(
+    parameterSpecs(model),
+    target,
+    training.optimizer,
+    training.mixed_precision,
+  );
   const { batch_size: B, max_seq_length: T } = training;
-  const { one, chunk } = generationPlans(model, target);
-  const evaluation = plan(evaluationGraph(model, { B, T, ring: 256 }), target, layout);
+  const { one, chunk } = generationPlans(model, target, layout);
+  const evaluation = plan(
+    evaluationGraph(model, { B, T, ring: 256 }),
+    target,
+    layout,
+    training.mixed_precision,
+  );
   const parts = {
     weights: layout.planeBytes,
     gradients: layout.trainedBytes,
@@ -98,7 +108,7 @@ export function leastMemory(model: ModelConfig, training: TrainingConfig): numbe
   const tokens = training.batch_size * training.max_seq_length;
   const state = statePlanes(training.optimizer, true).reduce((sum, plane) => sum + planeBytes(plane, 4), 0);
   return 4 * parameterCount(model) + (4 + state) * trainedParameterCount(model) +
-    4 * tokens * model.n_embd * model.n_layer;
+    (training.mixed_precision === "f16" ? 2 : 4) * tokens * model.n_embd * model.n_layer;
 }
 
 /** More than any GPU has. */

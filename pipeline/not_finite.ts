@@ -19,8 +19,18 @@ export class NotFiniteStep extends Error {
   }
 }
 
-/** Throws `NotFiniteStep` when a step's loss or gradient is NaN or Infinity. */
+/** The smallest loss scale at which a gradient may overflow without being at fault itself. */
+const LEAST_LOSS_SCALE = 1;
+
+/** Whether a step was skipped because its gradient overflowed half precision: the next one has half the loss scale. */
+export function wasSkipped({ loss, grad_norm, loss_scale }: StepMetrics): boolean {
+  return loss_scale !== undefined && loss_scale > LEAST_LOSS_SCALE && Number.isFinite(loss) &&
+    !Number.isFinite(grad_norm);
+}
+
+/** Throws `NotFiniteStep` when a step's loss or gradient is NaN or Infinity, and no smaller loss scale would help. */
 export function checkFinite(metrics: StepMetrics): void {
+  if (wasSkipped(metrics)) return;
   if (!Number.isFinite(metrics.loss) || !Number.isFinite(metrics.grad_norm)) throw new NotFiniteStep(metrics);
 }
 

@@ -167,6 +167,7 @@ export class OpenTraining {
       }
       model.store.write(name, checkpoint.weight(name));
     }
+    if (this.state.loss_scale !== undefined) model.setLossScale(this.state.loss_scale);
     if (checkpoint !== undefined) {
       for (const tensor of stateTensors(preview.model, training.optimizer)) {
         model.store.write(tensor.parameter, checkpoint.optimizerState(tensor), tensor.plane);

@@ -12,7 +12,14 @@ import type { Dataset } from "../data/mod.ts";
 import type { Gpu, KernelTime } from "../gpu/mod.ts";
 import type { AdapterBase, StepMetrics, TrainableModel } from "../models/mod.ts";
 import { CheckpointKeeper } from "./checkpoint_keeper.ts";
-import { checkFinite, findNotFinite, type NotFinite, notFiniteError, NotFiniteStep } from "./not_finite.ts";
+import {
+  checkFinite,
+  findNotFinite,
+  type NotFinite,
+  notFiniteError,
+  NotFiniteStep,
+  wasSkipped,
+} from "./not_finite.ts";
 import { utilization } from "./peak.ts";
 import { Probe } from "./probe.ts";
 import type { Recorder } from "./recorder.ts";
@@ -170,6 +177,10 @@ export class Trainer {
     for (const metrics of results) {
       checkFinite(metrics);
       this.#step = metrics.step;
+      if (wasSkipped(metrics)) {
+        const { step, loss_scale } = metrics;
+        this.#o.recorder.event({ type: "skipped", step, loss_scale });
+      }
       state.loss_sum += metrics.loss;
       state.loss_count++;
       state.seconds += secondsPerStep;
@@ -181,7 +192,7 @@ export class Trainer {
   }
 
   /** Writes the line of metrics of the steps since the last one; the loss is their mean, the norm that of the last. */
-  #logInterval({ step, grad_norm }: StepMetrics): void {
+  #logInterval({ step, grad_norm, loss_scale }: StepMetrics): void {
     const state = this.#state;
     state.train_loss = state.loss_sum / state.loss_count;
     this.#rate = this.#intervalSteps * this.#tokensPerStep / this.#intervalSeconds;
@@ -191,6 +202,7 @@ export class Trainer {
       train_loss: state.train_loss,
       learning_rate: learningRate(step - 1, this.#o.config.training),
       grad_norm,
+      ...(loss_scale === undefined ? {} : { loss_scale }),
       tokens_per_second: this.#rate,
     });
     [state.loss_sum, state.loss_count, this.#intervalSeconds, this.#intervalSteps] = [0, 0, 0, 0];
@@ -215,6 +227,8 @@ export class Trainer {
   async #save(): Promise<void> {
     this.#progress("checkpoint");
     this.#state.times = this.#times.now();
+    const loss_scale = await this.#o.model.lossScale();
+    if (loss_scale !== undefined) this.#state.loss_scale = loss_scale;
     await this.#times.spend("checkpoints", () => this.#keeper.save(this.#step, this.#state));
   }
 

@@ -30,6 +30,8 @@ export const trainingStateSchema = z.strictObject({
   early_stopped: z.boolean(),
   /** Seconds spent on steps, over all processes that trained the run. */
   seconds: z.number(),
+  /** Where the loss scale stands, with training.mixed_precision. */
+  loss_scale: z.strictObject({ scale: z.number().positive(), finite_steps: step }).optional(),
   /** Where the time went, absent in checkpoints of before it was measured. */
   times: timesSchema.default(NO_TIMES),
   /** What the run is trained on. */

@@ -10,6 +10,7 @@ import type { ParameterStore } from "../parameters.ts";
 import { encodePass, type Profiler } from "../profile.ts";
 import { packStep, type StepValues } from "../program.ts";
 import clipWgsl from "./clip.wgsl" with { type: "text" };
+import { LOSS_SCALE_WGSL } from "./loss_scale.ts";
 import { NORM_LANES, prepareSquares, totalOf } from "./norm.ts";
 import { type OptimizerOptions, planeBinding, rangesOf } from "./rule.ts";
 import { RULES } from "./rules.ts";
@@ -19,18 +20,24 @@ import { defaultMomentum } from "./state.ts";
 export class Optimizer {
   /** Gradient norms before clipping, `[ring]`; step s stands at `step.slot`. */
   readonly norms: GPUBuffer;
+  /** Loss scales that steps were made with, `[ring]`; undefined where there is no loss scale. */
+  readonly scales: GPUBuffer | undefined;
   readonly #gpu: Gpu;
   readonly #store: ParameterStore;
   readonly #step: GPUBuffer;
   readonly #owned: { destroy(): void }[] = [];
   readonly #ready: ReadyDispatch[] = [];
 
-  /** @param options with `ring`: places of the ring of gradient norms */
+  /**
+   * @param options with `ring`: places of the ring of gradient norms
+   * @param lossScale what gradients were multiplied by: `[scale, steps since it changed]`, renewed by each update
+   */
   constructor(
     gpu: Gpu,
     store: ParameterStore,
     kernels: KernelCache,
     options: OptimizerOptions & { ring: number },
+    lossScale?: GPUBuffer,
   ) {
     this.#gpu = gpu;
     this.#store = store;
@@ -39,6 +46,9 @@ export class Optimizer {
     const ranges = store.trained.flatMap((chunk) => rangesOf(chunk, gpu.maxBindingBytes));
     const step = this.#step = this.#buffer(32, GPUBufferUsage.UNIFORM);
     this.norms = this.#buffer(options.ring * 4, GPUBufferUsage.STORAGE);
+    this.scales = lossScale === undefined
+      ? undefined
+      : this.#buffer(options.ring * 4, GPUBufferUsage.STORAGE);
     const partial = this.#buffer(ranges.length * NORM_LANES * 4, GPUBufferUsage.STORAGE);
     const clip = this.#buffer(16, GPUBufferUsage.STORAGE);
     ranges.forEach((range, i) => {
@@ -51,7 +61,7 @@ export class Optimizer {
         first: i * NORM_LANES,
       }));
     });
-    this.#prepareClip(kernels, ranges.length * NORM_LANES, partial, clip, options);
+    this.#prepareClip(kernels, ranges.length * NORM_LANES, partial, clip, options, lossScale);
     const own = <T extends { destroy(): void }>(resource: T): T => {
       this.#owned.push(resource);
       return resource;
@@ -77,20 +87,27 @@ export class Optimizer {
     partial: GPUBuffer,
     clip: GPUBuffer,
     options: OptimizerOptions,
+    lossScale: GPUBuffer | undefined,
   ): void {
+    const scaled = lossScale === undefined ? [] : [lossScale, this.scales!];
     this.#ready.push(kernels.prepare({
       label: "gradient clip",
       code: `${STEP_WGSL}@group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> partial: array<f32>;
 @group(0) @binding(2) var<storage, read_write> clip: array<f32>;
 @group(0) @binding(3) var<storage, read_write> norms: array<f32>;
-const MAX_NORM: f32 = ${floatLiteral(options.grad_clip)};
-${totalOf(count)}${clipWgsl}`,
+${
+        lossScale === undefined ? "" : `@group(0) @binding(4) var<storage, read_write> loss_scale: array<f32>;
+@group(0) @binding(5) var<storage, read_write> scales: array<f32>;
+`
+      }const MAX_NORM: f32 = ${floatLiteral(options.grad_clip)};
+${totalOf(count)}${lossScale === undefined ? clipWgsl : LOSS_SCALE_WGSL}`,
       bound: [
         { kind: "uniform", resource: { buffer: this.#step } },
         { kind: "read", resource: { buffer: partial } },
         { kind: "write", resource: { buffer: clip } },
         { kind: "write", resource: { buffer: this.norms } },
+        ...scaled.map((buffer) => ({ kind: "write" as const, resource: { buffer } })),
       ],
       workgroups: [1, 1, 1],
       flops: count,

@@ -37,7 +37,7 @@ const headLossOp: Op = {
     attrs.gradient = true;
     const dx = x.graph.addOutput(node, { rows: x.rows, cols: x.cols, name: "dx" });
     const dwte = x.graph.addOutput(node, { rows: wte.rows, cols: wte.cols, name: "dwte" });
-    return [dx, dwte, undefined];
+    return [dx, dwte, ...node.inputs.slice(2).map(() => undefined)];
   },
   lower(node, lowering) {
     const [x] = node.inputs as [Tensor];
@@ -79,7 +79,7 @@ function chunks(
   const even = Math.ceil(rows / Math.ceil(rows / most));
   const size = Math.min(most, Math.ceil(even / CHUNK_ROWS) * CHUNK_ROWS);
   const logits = lowering.scratch(node, "logits", size, vocabulary);
-  const dlogits = lowering.scratch(node, "dlogits", size, vocabulary);
+  const dlogits = { ...lowering.scratch(node, "dlogits", size, vocabulary), exact: false };
   return Array.from({ length: Math.ceil(rows / size) }, (_, i) => ({
     first: i * size,
     rows: Math.min(size, rows - i * size),
@@ -94,7 +94,7 @@ function lowerChunk(
   chunk: { first: number; rows: number; dlogits?: Tensor; logits: Tensor },
   rowLoss: Tensor,
 ): void {
-  const [x, wte, targets] = node.inputs as [Tensor, Tensor, Tensor];
+  const [x, wte, targets, lossScale] = node.inputs as [Tensor, Tensor, Tensor, Tensor | undefined];
   const { gradient, scale } = node.attrs as HeadAttrs;
   const { rows, logits } = chunk;
   const V = physicalLength(wte.rows);
@@ -117,6 +117,7 @@ function lowerChunk(
     finish: store(logits),
   });
   const lanes = rowLanes(lowering.profile, rows);
+  const gradientText = gradientWgsl.replace(" FACTOR", lossScale === undefined ? "" : " * loss_scale[0]");
   const dlogits = chunk.dlogits!;
   lowering.dispatch({
     node,
@@ -126,11 +127,14 @@ function lowerChunk(
       { name: "targets", tensor: targets, access: "read" },
       { name: "row_loss", tensor: rowLoss, access: "write" },
       ...(gradient ? [{ name: "dlogits", tensor: dlogits, access: "write" as const }] : []),
+      ...(gradient && lossScale !== undefined
+        ? [{ name: "loss_scale", tensor: lossScale, access: "read" as const }]
+        : []),
     ],
     constants: { V: logicalLength(wte.rows), COLS: V / 4 },
     floats: gradient ? { SCALE: scale } : {},
     body: lanes.declarations +
-      softmaxWgsl.replace("GRADIENT", gradient ? gradientWgsl : "").replace(
+      softmaxWgsl.replace("GRADIENT", gradient ? gradientText : "").replace(
         "WORKGROUP",
         String(lanes.workgroupSize),
       )
@@ -175,6 +179,7 @@ function lowerChunk(
  *
  * @param scale factor on the summed loss: 1 / rows for the mean
  * @param ring places of the ring
+ * @param lossScale array whose first number gradients (not the loss) are multiplied by
  */
 export function headLoss( // [M, C], [V, C], [M] -> [ring]
   x: Tensor,
@@ -182,10 +187,12 @@ export function headLoss( // [M, C], [V, C], [M] -> [ring]
   targets: Tensor,
   scale: number,
   ring: number,
+  lossScale?: Tensor,
 ): Tensor {
   const attrs: HeadAttrs = { scale, gradient: false };
   const losses: Axis = rowsOf(ring);
-  return x.graph.node(headLossOp, [x, wte, targets], attrs, [{
+  const inputs = lossScale === undefined ? [x, wte, targets] : [x, wte, targets, lossScale];
+  return x.graph.node(headLossOp, inputs, attrs, [{
     rows: rowsOf(1),
     cols: losses,
     form: "array",

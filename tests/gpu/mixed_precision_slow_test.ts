@@ -1,0 +1,52 @@
+/** Training in half precision with all variants, what is computed again, every optimizer. */
+
+import assert from "assert";
+import { OPTIMIZERS } from "../../gpu/mod.ts";
+import { modelConfig } from "../../models/mod.ts";
+import { assertGradients, batch, CONFIG, withModel } from "./mixed_precision_support.ts";
+import { largest, OPERANDS, withGpu } from "./support.ts";
+import { COMBINED, VARIANTS } from "./variant_models.ts";
+
+[...COMBINED, ...VARIANTS].forEach(({ name, model, B, T }, i) => {
+  const mode = OPERANDS[i % 2 === 0 ? 0 : 4]!; // textures, and buffers in slices
+  Deno.test(`loss and gradients in half precision: ${name}, ${mode.name}`, () =>
+    withGpu(mode.options, (gpu) => assertGradients(gpu, modelConfig(model), B, T)));
+});
+
+Deno.test("in half precision what is computed again is the same, and another loss scale comes to nearly the same", () =>
+  withGpu({}, async (gpu) => {
+    const results: unknown[] = [];
+    for (
+      const [scale, gradient_checkpointing] of [
+        [256, "none"],
+        [512, "none"],
+        [256, "block"],
+        [256, "selective"],
+      ] as const
+    ) {
+      const options = { accumulate_grad_batches: 2, gradient_checkpointing, grad_clip: 0 };
+      await withModel(gpu, modelConfig({ ...CONFIG, n_layer: 3 }), options, async (model) => {
+        model.setLossScale({ scale, finite_steps: 0 });
+        for (let step = 1; step <= 2; step++) {
+          model.step(step, 0.01, [batch(CONFIG, 4 * step), batch(CONFIG, 4 * step + 2)]);
+        }
+        const metrics = (await model.readMetrics()).map(({ loss, grad_norm }) => ({ loss, grad_norm }));
+        results.push({ metrics, weights: scale === 512 ? undefined : await model.weights() });
+      });
+    }
+    const [first, other, ...again] = results as { metrics: { loss: number }[]; weights: unknown }[];
+    for (const result of again) assert.deepEqual(result, first);
+    other!.metrics.forEach(({ loss }, i) => assert(Math.abs(loss - first!.metrics[i]!.loss) < 1e-3));
+  }));
+
+Deno.test("every optimizer lowers the loss in half precision", () =>
+  withGpu({}, async (gpu) => {
+    for (const optimizer of OPTIMIZERS) {
+      await withModel(gpu, CONFIG, { optimizer }, async (model) => {
+        for (let step = 1; step <= 8; step++) model.step(step, 0.01, [batch(CONFIG, 1)]);
+        const losses = (await model.readMetrics()).map(({ loss }) => loss);
+        assert(losses[7]! < losses[0]!, `${optimizer}: ${losses}`);
+        assert(largest((await model.weights()).get("wte.weight")!.data) < 10);
+      });
+    }
+  }));
