@@ -4,7 +4,7 @@
  */
 
 import { randomInt } from "../common/mod.ts";
-import { type Gpu, tune, type TunedKernel, tuningSites, winners } from "../gpu/mod.ts";
+import { type Choices, type Gpu, tune, type TunedKernel, tuningSites, winners } from "../gpu/mod.ts";
 import {
   type MicroBatch,
   type ModelConfig,
@@ -30,6 +30,8 @@ export interface TuningReport {
 export interface TuneModelOptions {
   /** Time for all of it, but for what it begins with the last second. */
   seconds: number;
+  /** What was found before. */
+  known: Choices;
   isStopped: () => boolean;
   /** Told how many kernels are done, of how many, and what is done now. */
   onProgress: (done: number, total: number, doing: string) => void;
@@ -47,13 +49,14 @@ export async function tuneModel(
   gpu: Gpu,
   model: ModelConfig,
   training: TrainingConfig,
-  { seconds, isStopped, onProgress, onFound }: TuneModelOptions,
+  { seconds, known, isStopped, onProgress, onFound }: TuneModelOptions,
 ): Promise<TuningReport> {
   const begin = performance.now();
   const sites = tuningSites(trainingPlan(model, training, gpu).dispatches);
   let done = 0;
   const kernels = await tune(gpu, sites, {
     seconds: seconds * (1 - STEP_SHARE),
+    known,
     isStopped,
     onProgress: (_spent, kernel) => onProgress(done, sites.length, kernel),
     onFound: async (found) => {

@@ -50,7 +50,7 @@ const entrySchema = z.object({
   /** Seconds of one run, with the default and with the choice. */
   default_seconds: z.number().positive(),
   seconds: z.number().positive(),
-  /** Candidates that were timed. */
+  /** Candidates that were timed, over all times that it was tuned. */
   tried: size,
   /** When it was measured, ISO 8601. */
   time: z.string(),
@@ -71,14 +71,17 @@ export async function knownChoices(
   return choicesSchema.safeParse(choices).data ?? {};
 }
 
-/** Keeps what was found; not in place of what was chosen among more candidates. */
+/** Keeps what was found. Where no candidate was tried beside the default, what was known stays: the search went on from that. */
 export async function keepTuned(gpu: MeasuredAdapter, runsDir: string, found: TunedKernel[]): Promise<void> {
   const file = await readTuning(runsDir, () => {});
   const entries = file[adapterKey(gpu)] ??= {};
   const time = new Date().toISOString();
   for (const { kernel, choice, default_seconds, seconds, tried } of found) {
-    if ((entries[kernel]?.tried ?? 0) > tried) continue;
-    entries[kernel] = { choice, default_seconds, seconds, tried, time } as z.output<typeof entrySchema>;
+    const before = entries[kernel]?.tried ?? 0;
+    if (before > 0 && tried === 1) continue;
+    entries[kernel] = { choice, default_seconds, seconds, tried: before + tried, time } as z.output<
+      typeof entrySchema
+    >;
   }
   await writeCache(cacheFile(runsDir, TUNING_FILE), file);
 }

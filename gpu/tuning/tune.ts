@@ -38,6 +38,8 @@ export interface TunedKernel extends TuningSite {
 export interface TuneOptions {
   /** Time for all kernels together; the default of each is measured in any case. */
   seconds: number;
+  /** What was found before: the search goes on from there. */
+  known?: Choices;
   /** Asked between candidates; true ends with what was found. */
   isStopped?: () => boolean;
   /** Told after every candidate: seconds spent, and the kernel. */
@@ -112,7 +114,7 @@ export async function tune(gpu: Gpu, sites: TuningSite[], options: TuneOptions):
       options.onProgress?.(spent(), kernel);
       return spent() >= until || options.isStopped?.() === true;
     };
-    const tuned = await tuneKernel(gpu, item, isOver, options.open ?? openBench);
+    const tuned = await tuneKernel(gpu, item, isOver, options);
     await options.onFound?.(tuned);
     found.push(tuned);
   }
@@ -137,7 +139,7 @@ async function tuneKernel(
   gpu: Gpu,
   item: TuningSite,
   isOver: () => boolean,
-  open: (gpu: Gpu, site: Site) => Promise<Bench>,
+  { known = {}, open = openBench }: TuneOptions,
 ): Promise<TunedKernel> {
   const [standard, ...others] = candidates(item.site, candidateTarget(gpu)) as [Choice, ...Choice[]];
   const bench = await open(gpu, item.site);
@@ -151,7 +153,7 @@ async function tuneKernel(
     }
     const tolerance = bench.tolerance(expected);
     let best = reference, tried = 1, wrong = 0;
-    nearestLast(others, standard);
+    nearestLast(others, known[siteKey(item.site)] ?? standard); // the last is the next
     while (others.length > 0 && !isOver()) {
       await new Promise((resolve) => setTimeout(resolve)); // signals are heard between candidates
       const choice = others.pop()!;

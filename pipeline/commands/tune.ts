@@ -11,7 +11,7 @@ import { checkMemory, leastMemory } from "../memory.ts";
 import { resolveRunConfig } from "../run_config.ts";
 import { settledModel } from "../settled_model.ts";
 import { tuneModel, type TuningReport } from "../tune_model.ts";
-import { keepTuned, TUNING_FILE } from "../tuning_cache.ts";
+import { keepTuned, knownChoices, TUNING_FILE } from "../tuning_cache.ts";
 import {
   addJsonFlag,
   addSettingFlag,
@@ -63,6 +63,7 @@ async function tune({ configPath, seconds, json, set, ...flags }: TuneFlags): Pr
     using _interrupts = onInterrupt(() => isStopped = true, () => Deno.exit(130));
     const report = await tuneModel(gpu, model, config.training, {
       seconds,
+      known: await knownChoices(gpu, runs_dir, (line) => console.error(line)),
       isStopped: () => isStopped,
       onProgress(done, total, doing) {
         progress ??= new Progress({ label: "tune", total, unit: "kernel", quiet: json === true });
