@@ -6,6 +6,7 @@
 import { UserError } from "../common/mod.ts";
 import { setAdapterEnvironment } from "./adapter_environment.ts";
 import type { Choices } from "./tuning/choices.ts";
+import { type GpuVendor, gpuVendor } from "./vendor.ts";
 
 /** Where matrix operands stand while kernels read them. */
 export type OperandStorage = "texture" | "buffer";
@@ -52,6 +53,8 @@ export interface Gpu {
   /** Whether subgroup operations were granted and a subgroup is as wide as a vector of llvmpipe (or, on a GPU, of any width). */
   readonly hasSubgroups: boolean;
   readonly hasTimestamps: boolean;
+  /** Who made the GPU, for default tiles. @default other */
+  readonly vendor?: GpuVendor | undefined;
   /** Tiles for kernels of programs that are planned for it, instead of their defaults. @default none */
   readonly choices?: Choices | undefined;
   /** Throws the first error that the device has reported since it was opened. */
@@ -108,6 +111,7 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
     maxStorageTextures: device.limits.maxStorageTexturesPerShaderStage,
     maxStorageBuffers: device.limits.maxStorageBuffersPerShaderStage,
     hasSubgroups: features.includes("subgroups") && (profile === "gpu" || isSubgroupWidth(info, profile)),
+    vendor: gpuVendor({ name, vendor: info.vendor }),
     hasTimestamps: features.includes("timestamp-query"),
     check() {
       const error = firstError();

@@ -6,6 +6,7 @@
 import type { KernelProfile } from "./device.ts";
 import { type Node, type Phase, physicalLength, rowsOf, type Tensor } from "./graph.ts";
 import { type ChoiceOf, type Choices, type Chosen, type Site, siteKey } from "./tuning/choices.ts";
+import type { GpuVendor } from "./vendor.ts";
 import { type Access, accessor, bindingCount, type Storage, storageBytes } from "./storage.ts";
 
 /** A root node and the element-wise nodes that its kernel computes on the way out. */
@@ -83,6 +84,7 @@ export interface LoweringHost {
   readonly profile: KernelProfile;
   readonly hasSubgroups: boolean;
   readonly maxBindingBytes: number;
+  readonly vendor: GpuVendor;
   /** Tiles to use instead of defaults. */
   readonly choices: Choices;
   storageOf(tensor: Tensor): Storage;
@@ -111,6 +113,11 @@ export class Lowering {
     return this.#host.hasSubgroups;
   }
 
+  /** Who made the GPU. */
+  get vendor(): GpuVendor {
+    return this.#host.vendor;
+  }
+
   /** Bytes that one binding may hold. */
   get maxBindingBytes(): number {
     return this.#host.maxBindingBytes;
@@ -120,6 +127,11 @@ export class Lowering {
   choose<S extends Site>(site: S, standard: () => ChoiceOf<S>): Chosen<S> {
     const choice = this.#host.choices[siteKey(site)] as ChoiceOf<S> | undefined;
     return { site, choice: choice ?? standard() };
+  }
+
+  /** Whether a matrix stands in half precision. */
+  isHalf(tensor: Tensor): boolean {
+    return this.#host.storageOf(tensor).element === "f16";
   }
 
   /** Lowers a group. */

@@ -65,6 +65,7 @@ export type PlanTarget = Pick<
   | "maxStorageTextures"
   | "maxStorageBuffers"
   | "hasSubgroups"
+  | "vendor"
   | "choices"
 >;
 
@@ -103,6 +104,7 @@ export function plan(
     profile: target.profile,
     hasSubgroups: target.hasSubgroups,
     maxBindingBytes: target.maxBindingBytes,
+    vendor: target.vendor ?? "other",
     choices: target.choices ?? {},
     storageOf,
     isMaterialised: (tensor) => wanted.has(tensor),

@@ -1,6 +1,6 @@
 /**
  * A model at hand: trained some steps at a time, looked at, asked, trained on. For scripts and notebooks; it lives in their
- * thread, which the device makes wait. The same config and seed give the weights that `train` gives, bit for bit. Left out:
+ * thread, which the device makes wait. The same config and seed give the weights that `train` gives with default tiles (`--no-tune`), bit for bit. Left out:
  * a run's record, for which there is `startRun`, and all that happens by intervals, which is the caller's to decide.
  */
 

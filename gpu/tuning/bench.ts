@@ -60,7 +60,8 @@ export async function openBench(gpu: Gpu, site: Site): Promise<Bench> {
   graph.output("result", define(graph, site));
   const specs = graph.tensors.filter((t) => t.kind === "parameter")
     .map(({ name, rows, cols }) => ({ name, rows, cols, decay: true }));
-  const store = new ParameterStore(gpu, specs, { training: false });
+  const mixed_precision = site.half ? "f16" : "none";
+  const store = new ParameterStore(gpu, specs, { training: false, mixed_precision });
   const values = specs.map(({ name, rows, cols }, stream) =>
     operand(rows.groups * rows.size * cols.groups * cols.size, name === "bias" ? undefined : stream)
   );
@@ -71,7 +72,7 @@ export async function openBench(gpu: Gpu, site: Site): Promise<Bench> {
   const key = siteKey(site);
   return {
     async trial(choice) {
-      const planned = plan(graph, { ...gpu, choices: { [key]: choice } }, store.layout);
+      const planned = plan(graph, { ...gpu, choices: { [key]: choice } }, store.layout, mixed_precision);
       gpu.device.pushErrorScope("validation"); // a kernel that the driver refuses is no candidate, and no failure
       const program = new Program(gpu, planned, store, kernels);
       const dispatches = program.dispatches.filter((_, i) => {
@@ -97,8 +98,8 @@ export async function openBench(gpu: Gpu, site: Site): Promise<Bench> {
     },
     fault: (result) => site.op === "matmul" ? productFault(site, values[0]!, values[1]!, result) : undefined,
     tolerance(reference) {
-      if (site.op === "matmul") return productTolerance(site.K);
-      return 2e-5 * reference.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+      if (site.op === "matmul") return productTolerance(site);
+      return (site.half ? 4e-3 : 2e-5) * reference.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
     },
     destroy() {
       clock.destroy();
@@ -181,12 +182,12 @@ function operand(length: number, stream: number | undefined): Float32Array<Array
  * Of a sum of K products of normal numbers, partial sums are some √K large and are rounded K times: errors are some ε·K, and one
  * product that is missing some 1.
  */
-function productTolerance(K: number): number {
-  return 4 * EPSILON * K + 1e-5;
+function productTolerance({ K, half }: Pick<MatmulSite, "K" | "half">): number {
+  return 4 * EPSILON * K + (half ? 5e-3 * Math.sqrt(K) : 1e-5); // operands and results are rounded to 11 bits
 }
 
 function productFault(
-  { mode, M, N, K }: MatmulSite,
+  { mode, M, N, K, half }: MatmulSite,
   a: Float32Array,
   b: Float32Array,
   c: Float32Array,
@@ -199,7 +200,7 @@ function productFault(
       sum += a[mode === "TN" ? k * M + row : row * K + k]! * b[mode === "NT" ? col * K + k : k * N + col]!;
     }
     const error = Math.abs(c[row * N + col]! - sum);
-    if (!(error <= productTolerance(K))) return `element (${row}, ${col}) is off by ${error}`;
+    if (!(error <= productTolerance({ K, half }))) return `element (${row}, ${col}) is off by ${error}`;
   }
   return undefined;
 }

@@ -5,6 +5,7 @@
  */
 
 import type { KernelProfile } from "../device.ts";
+import type { GpuVendor } from "../vendor.ts";
 import { defaultCached, defaultTiles as defaultAttention } from "../kernels/attention/defaults.ts";
 import { headColumns } from "../kernels/attention/generate_text.ts";
 import { keyHeads } from "../kernels/attention/pattern.ts";
@@ -24,6 +25,7 @@ import type {
 export interface CandidateTarget {
   profile: KernelProfile;
   hasSubgroups: boolean;
+  vendor?: GpuVendor | undefined;
   /** Bytes of workgroup memory, and invocations of a workgroup, that a kernel may have. */
   maxWorkgroupBytes: number;
   maxInvocations: number;
@@ -40,11 +42,11 @@ const MOST_ROWS = 96;
 
 /** The tile that a kernel has where nothing is chosen. */
 export function defaultChoice<S extends Site>(site: S, target: CandidateTarget): ChoiceOf<S>;
-export function defaultChoice(site: Site, { profile, hasSubgroups }: CandidateTarget): Choice {
+export function defaultChoice(site: Site, { profile, hasSubgroups, vendor }: CandidateTarget): Choice {
   switch (site.op) {
     case "matmul": {
       const { mode, M, N, K, bias } = site;
-      const tile = defaultMatmul(mode, M, N, K, profile, hasSubgroups);
+      const tile = defaultMatmul(mode, M, N, K, profile, hasSubgroups, vendor);
       return mode === "TN" && bias ? { ...tile, splits: defaultSplits(profile, M, N, K) } : tile;
     }
     case "attention":

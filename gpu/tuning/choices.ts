@@ -18,6 +18,8 @@ export interface MatmulSite {
   K: number;
   /** NN: sums begin with a bias. TN: the bias's gradient is made on the way, and K may be cut into slices. */
   bias: boolean;
+  /** Whether an operand stands in half precision. */
+  half: boolean;
 }
 
 /** One of the three kernels of attention in training. */
@@ -26,12 +28,14 @@ export interface AttentionSite {
   kind: "forward" | "queries" | "keys";
   shape: AttentionShape;
   dropout: number;
+  half: boolean;
 }
 
 /** Attention over a KV cache. */
 export interface CachedSite {
   op: "cached attention";
   shape: CachedShape;
+  half: boolean;
 }
 
 /** A kernel whose tile can be chosen. */
@@ -63,10 +67,14 @@ export interface Chosen<S extends Site = Site> {
  * @example
  * ```ts
  * import { siteKey } from "./choices.ts";
- * siteKey({ op: "matmul", mode: "NN", M: 768, N: 384, K: 128, bias: true }); // "matmul NN 768x384x128 bias"
+ * siteKey({ op: "matmul", mode: "NN", M: 768, N: 384, K: 128, bias: true, half: false }); // "matmul NN 768x384x128 bias"
  * ```
  */
 export function siteKey(site: Site): string {
+  return `${shapeKey(site)}${site.half ? " f16" : ""}`;
+}
+
+function shapeKey(site: Site): string {
   switch (site.op) {
     case "matmul":
       return `matmul ${site.mode} ${site.M}x${site.N}x${site.K}${site.bias ? " bias" : ""}`;

@@ -91,6 +91,7 @@ export function candidateTarget(gpu: Gpu): CandidateTarget {
   return {
     profile: gpu.profile,
     hasSubgroups: gpu.hasSubgroups,
+    vendor: gpu.vendor,
     maxWorkgroupBytes: maxComputeWorkgroupStorageSize,
     maxInvocations: maxComputeInvocationsPerWorkgroup,
   };

@@ -6,6 +6,7 @@
 import assert from "assert";
 import { defaultTiles } from "../../gpu/kernels/matmul/defaults.ts";
 import { generateMatmul } from "../../gpu/kernels/matmul/generate.ts";
+import { type GpuVendor, gpuVendor } from "../../gpu/vendor.ts";
 import type { MatmulMode, MatmulSpec, MatmulTile } from "../../gpu/kernels/matmul/spec.ts";
 
 type Storage = "texture" | "buffer";
@@ -331,6 +332,33 @@ Deno.test("generateMatmul() refuses what it cannot do", () => {
   refused({ mode: "NN", M: 4, N: 4, K: 4, row_sum_b: true }, DIRECT, /row_sum_b/);
   refused({ mode: "NN", M: 4, N: 4, K: 4, start: true, splits: 2 }, DIRECT, /start needs splits 1/);
   refused({ mode: "TN", M: 4, N: 4, K: 500_000 }, DIRECT, /loop trips/);
+});
+
+Deno.test("every maker's default tiles fit the least limits of WebGPU and compute what float64 does", async () => {
+  const names = {
+    nvidia: "NVIDIA GeForce",
+    amd: "AMD Radeon",
+    intel: "Intel Arc",
+    apple: "Apple M2",
+    other: "?",
+  };
+  const tiles = new Map<string, MatmulTile>();
+  for (const [vendor, name] of Object.entries(names) as [GpuVendor, string][]) {
+    assert.equal(gpuVendor({ name, vendor: "" }), vendor);
+    for (const side of [64, 1024]) { // a small product and a large one
+      const tile = defaultTiles("NN", side, side, 64, "gpu", false, vendor);
+      const [x, y] = tile.workgroup;
+      assert.ok(x * y <= 256 && 4 * tile.k_unroll * (tile.tile_m * y + tile.tile_n * x) <= 16384);
+      tiles.set(JSON.stringify(tile), tile);
+    }
+  }
+  await withDevice(async (device) => {
+    for (const tile of tiles.values()) {
+      for (const mode of MODES) {
+        await check(device, { spec: shape(mode, 37, 43, 29), tile, storage: "buffer" });
+      }
+    }
+  });
 });
 
 Deno.test("defaultTiles() gives a valid tile for every mode, profile and size", () => {

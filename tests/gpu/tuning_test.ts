@@ -33,16 +33,23 @@ import { withGpu } from "./support.ts";
 const SHAPE = { B: 2, T: 21, H: 4, hd: 12 };
 
 const SITES: Site[] = [
-  { op: "matmul", mode: "NN", M: 37, N: 44, K: 20, bias: true },
-  { op: "matmul", mode: "NN", M: 37, N: 44, K: 20, bias: false },
-  { op: "matmul", mode: "NT", M: 37, N: 44, K: 52, bias: false },
-  { op: "matmul", mode: "TN", M: 36, N: 44, K: 29, bias: true },
-  { op: "matmul", mode: "TN", M: 36, N: 44, K: 29, bias: false },
-  { op: "attention", kind: "forward", shape: SHAPE, dropout: 0 },
-  { op: "attention", kind: "queries", shape: { ...SHAPE, H_kv: 2, alibi: true }, dropout: 0.2 },
-  { op: "attention", kind: "keys", shape: { ...SHAPE, H_kv: 2 }, dropout: 0.2 },
-  { op: "attention", kind: "keys", shape: { ...SHAPE, sparse: { window: 3, stride: 4 } }, dropout: 0 },
-  { op: "cached attention", shape: { B: 2, N: 1, T_max: 24, H: 4, hd: 12 } },
+  { op: "matmul", mode: "NN", M: 37, N: 44, K: 20, bias: true, half: false },
+  { op: "matmul", mode: "NN", M: 37, N: 44, K: 20, bias: false, half: false },
+  { op: "matmul", mode: "NT", M: 37, N: 44, K: 52, bias: false, half: false },
+  { op: "matmul", mode: "TN", M: 36, N: 44, K: 29, bias: true, half: false },
+  { op: "matmul", mode: "TN", M: 36, N: 44, K: 29, bias: false, half: false },
+  { op: "matmul", mode: "NN", M: 37, N: 44, K: 20, bias: true, half: true },
+  { op: "attention", kind: "forward", shape: SHAPE, dropout: 0, half: false },
+  { op: "attention", kind: "queries", shape: { ...SHAPE, H_kv: 2, alibi: true }, dropout: 0.2, half: false },
+  { op: "attention", kind: "keys", shape: { ...SHAPE, H_kv: 2 }, dropout: 0.2, half: false },
+  {
+    op: "attention",
+    kind: "keys",
+    shape: { ...SHAPE, sparse: { window: 3, stride: 4 } },
+    dropout: 0,
+    half: false,
+  },
+  { op: "cached attention", shape: { B: 2, N: 1, T_max: 24, H: 4, hd: 12 }, half: false },
 ];
 
 const TARGETS: CandidateTarget[] = [

@@ -19,7 +19,7 @@ const TILE = {
 
 /** What the tuner says of a kernel whose tile is not what tests look at. */
 function tuned(kernel: string, choice: TunedKernel["choice"], tried = 5): TunedKernel {
-  const site = { op: "matmul", mode: "NN", M: 4, N: 4, K: 4, bias: false } as const;
+  const site = { op: "matmul", mode: "NN", M: 4, N: 4, K: 4, bias: false, half: false } as const;
   const found = { calls: 1, flops: 1, default_seconds: 2, seconds: 1, wrong: 0, default: TILE };
   return { ...found, site, kernel, choice, tried };
 }

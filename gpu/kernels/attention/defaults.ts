@@ -1,7 +1,7 @@
 /**
  * Tiles that attention uses before anything is tuned. Those for llvmpipe come from measurements on a 2-core AVX-512
  * machine (T = 64 with heads of 32, T = 256 and 1024 with heads of 64), weighed against the time LLVM takes to compile
- * them; those for GPUs are reasoned from registers only.
+ * them; those for GPUs are reasoned from registers only, and the same for all makers.
  */
 
 import { type CachedChoice, type CachedShape } from "./generate_cached.ts";

@@ -84,11 +84,16 @@ function kernelSpec(kernel: AttentionKernel): Pick<KernelSpec, "body" | "workgro
 }
 
 /** The tiles of one kernel: what was chosen for its shape, or the default. */
-function chooseTiles(lowering: Lowering, kind: AttentionKind, attrs: AttentionAttrs): Chosen<AttentionSite> {
+function chooseTiles(
+  lowering: Lowering,
+  kind: AttentionKind,
+  attrs: AttentionAttrs,
+  qkv: Tensor,
+): Chosen<AttentionSite> {
   const { B, T, H, hd, H_kv, alibi, sparse, dropout } = attrs;
   const shape = { B, T, H, hd, H_kv, alibi, sparse };
   return lowering.choose(
-    { op: "attention", kind, shape, dropout },
+    { op: "attention", kind, shape, dropout, half: lowering.isHalf(qkv) },
     () => defaultTiles(kind, shape, lowering.profile),
   );
 }
@@ -100,7 +105,7 @@ const attentionOp: Op = {
     const [y, stats] = node.outputs as [Tensor, Tensor];
     const attrs = node.attrs as AttentionAttrs;
     const keep = lowering.isWanted(stats);
-    const chosen = chooseTiles(lowering, "forward", attrs);
+    const chosen = chooseTiles(lowering, "forward", attrs, qkv);
     lowering.dispatch({
       node,
       label: "attention",
@@ -126,8 +131,8 @@ const attentionBackwardOp: Op = {
     const attrs = node.attrs as AttentionAttrs;
     const { B, T, H } = attrs;
     const delta = lowering.scratch(node, "delta", B * H * T, 4);
-    const queries = chooseTiles(lowering, "queries", attrs);
-    const keys = chooseTiles(lowering, "keys", attrs);
+    const queries = chooseTiles(lowering, "queries", attrs, qkv);
+    const keys = chooseTiles(lowering, "keys", attrs, qkv);
     lowering.dispatch({
       node,
       label: "attention backward dQ",
@@ -203,7 +208,7 @@ const cachedAttentionOp: Op = {
     const [y] = node.outputs as [Tensor];
     const shape = node.attrs as CachedShape;
     const chosen = lowering.choose(
-      { op: "cached attention", shape },
+      { op: "cached attention", shape, half: lowering.isHalf(qkv) },
       () => defaultCached(shape, lowering.profile),
     );
     lowering.dispatch({

@@ -43,12 +43,13 @@ export interface MatmulCall {
 /** The tile of a product: what was chosen for its shape, or the default. Only products that `canSplit` have slices of K. */
 function chooseTile(
   lowering: Lowering,
-  { mode, M, N, K, bias }: Pick<MatmulCall, "mode" | "M" | "N" | "K"> & { bias: boolean },
+  { mode, a, b, M, N, K, bias }: Pick<MatmulCall, "mode" | "a" | "b" | "M" | "N" | "K"> & { bias: boolean },
   canSplit: boolean,
 ): Chosen<MatmulSite> {
-  const { profile, hasSubgroups } = lowering;
-  return lowering.choose({ op: "matmul", mode, M, N, K, bias }, () => ({
-    ...defaultTiles(mode, M, N, K, profile, hasSubgroups),
+  const { profile, hasSubgroups, vendor } = lowering;
+  const half = lowering.isHalf(a) || lowering.isHalf(b);
+  return lowering.choose({ op: "matmul", mode, M, N, K, bias, half }, () => ({
+    ...defaultTiles(mode, M, N, K, profile, hasSubgroups, vendor),
     ...(canSplit ? { splits: defaultSplits(profile, M, N, K) } : {}),
   }));
 }
@@ -57,7 +58,7 @@ function chooseTile(
 export function dispatchMatmul(lowering: Lowering, call: MatmulCall): void {
   const { mode, M, N, K } = call;
   const start = call.start !== undefined, row_sum_b = call.biasGradient === true;
-  const chosen = call.chosen ?? chooseTile(lowering, { mode, M, N, K, bias: start || row_sum_b }, false);
+  const chosen = call.chosen ?? chooseTile(lowering, { ...call, bias: start || row_sum_b }, false);
   const splits = call.chosen?.choice.splits ?? 1;
   const kernel = generateMatmul({ mode, M, N, K, splits, row_sum_b, start }, chosen.choice);
   const offset = (o: Arg["rowOffset"]) => o === undefined ? {} : { rowOffset: o };
@@ -182,7 +183,7 @@ const weightGradientOp: Op = {
     const M = physicalLength(x.cols);
     const N = physicalLength(dy.cols);
     const K = logicalLength(x.rows);
-    const chosen = chooseTile(lowering, { mode: "TN", M, N, K, bias: true }, true);
+    const chosen = chooseTile(lowering, { mode: "TN", a: x, b: dy, M, N, K, bias: true }, true);
     const splits = chosen.choice.splits ?? 1;
     const call = { node, mode: "TN" as const, a: x, b: dy, M, N, K, biasGradient: true, chosen };
     if (splits === 1) {
