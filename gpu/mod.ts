@@ -29,6 +29,7 @@ export { add, dropout, gelu, reluSquared, scale, swiglu } from "./kernels/elemen
 export { embedding, tokenIndex, tokenIndexLength } from "./kernels/embedding/mod.ts";
 export { headNorm, type HeadNormOptions } from "./kernels/head_norm/mod.ts";
 export { layerNorm } from "./kernels/layer_norm/mod.ts";
+export { checkHalfPrecision } from "./half_precision.ts";
 export { benchmarkMatmul, type MatmulShape, type MatmulSpeed } from "./kernels/matmul/benchmark.ts";
 export { lastRow, linear, matmul, matmulTransposed } from "./kernels/matmul/mod.ts";
 export { rmsNorm } from "./kernels/rms_norm/mod.ts";

@@ -34,6 +34,9 @@ import {
 /** Bytes of a write from which on it is submitted at once. */
 const STAGED_BYTES = 1 << 20;
 
+/** Rows that an invocation rounds to half precision on a software adapter, where a workgroup costs much. */
+const CONVERTED_ROWS = 16;
+
 /** The planes of a chunk: the weight, its gradient, and what the optimizer keeps. */
 export type Plane = "value" | "gradient" | StateName;
 
@@ -192,11 +195,13 @@ export class ParameterStore {
     const { rows, cols } = mirror;
     const slices = sliceBindings(storage, { buffer: this.buffer(name, "value"), offset });
     const copy = this.#mirrors.get(name)!;
+    const run = this.#gpu.profile === "gpu" ? 1 : CONVERTED_ROWS;
     return kernels.prepare({
       label: "weight in half precision",
       code: `${accessor("weight", storage, "read", 0)}${accessor("copy", mirror, "write", slices.length)}
 @compute @workgroup_size(16) fn main(@builtin(global_invocation_id) gid: vec3u) {
-${matrixPlace(rows, cols)}  store_copy(row, col, load_weight(row, col));
+${matrixPlace(Math.ceil(rows / run), cols)}  let end = min(${rows}u, (row + 1u) * ${run}u);
+  for (var at = row * ${run}u; at < end; at++) { store_copy(at, col, load_weight(at, col)); }
 }
 `,
       bound: [
@@ -208,7 +213,7 @@ ${matrixPlace(rows, cols)}  store_copy(row, col, load_weight(row, col));
             resource,
           }))),
       ],
-      workgroups: matrixGrid(rows, cols, 16),
+      workgroups: matrixGrid(Math.ceil(rows / run), cols, 16),
       flops: 0,
       bytes: storageBytes(storage) + storageBytes(mirror),
     });

@@ -5,7 +5,15 @@
 
 import { displayPath, UserError } from "../common/mod.ts";
 import { type Dataset, openDataset, prepare, type Tokenizer, tokenizerFromJSON } from "../data/mod.ts";
-import { type Choices, choicesOf, driverVersion, type Gpu, type GpuOptions, openGpu } from "../gpu/mod.ts";
+import {
+  checkHalfPrecision,
+  type Choices,
+  choicesOf,
+  driverVersion,
+  type Gpu,
+  type GpuOptions,
+  openGpu,
+} from "../gpu/mod.ts";
 import {
   type AdapterBase,
   type Checkpoint,
@@ -255,6 +263,7 @@ export async function openTraining(
     ) {
       gpu = await tunedGpu(gpu, model, job.config, { ...tuning, isFinding: job.tune !== false });
     }
+    if (training.mixed_precision === "f16") await checkHalfPrecision(gpu);
     const step = trainingPlan(model, training, gpu);
     const memory = trainingMemory(model, training, gpu, step);
     checkMemory(memory, gpu);

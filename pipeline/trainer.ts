@@ -192,7 +192,8 @@ export class Trainer {
   }
 
   /** Writes the line of metrics of the steps since the last one; the loss is their mean, the norm that of the last. */
-  #logInterval({ step, grad_norm, loss_scale }: StepMetrics): void {
+  #logInterval(metrics: StepMetrics): void {
+    const { step, grad_norm, loss_scale } = metrics;
     const state = this.#state;
     state.train_loss = state.loss_sum / state.loss_count;
     this.#rate = this.#intervalSteps * this.#tokensPerStep / this.#intervalSeconds;
@@ -201,7 +202,7 @@ export class Trainer {
       tokens: step * this.#tokensPerStep,
       train_loss: state.train_loss,
       learning_rate: learningRate(step - 1, this.#o.config.training),
-      grad_norm,
+      ...(wasSkipped(metrics) ? {} : { grad_norm }),
       ...(loss_scale === undefined ? {} : { loss_scale }),
       tokens_per_second: this.#rate,
     });
