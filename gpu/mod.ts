@@ -19,20 +19,33 @@ export {
   attention,
   type AttentionOptions,
   type AttentionVariant,
+  cacheAppend,
   cachedAttention,
   type CachedAttentionOptions,
   type Sparsity,
   standardAttention,
 } from "./kernels/attention/mod.ts";
 export { headLoss, IGNORE_TARGET } from "./kernels/cross_entropy/mod.ts";
-export { add, dropout, gelu, reluSquared, scale, swiglu } from "./kernels/elementwise/mod.ts";
+export { add, dropout, gelu, identity, reluSquared, scale, swiglu } from "./kernels/elementwise/mod.ts";
 export { embedding, tokenIndex, tokenIndexLength } from "./kernels/embedding/mod.ts";
+export {
+  decodeAttention,
+  type DecodeCache,
+  decodeLanes,
+  decodeLinear,
+  type DecodeNorm,
+  type PackedWeight,
+  packedWeight,
+  packWeight,
+  type WeightPrecision,
+} from "./kernels/decode/mod.ts";
 export { headNorm, type HeadNormOptions } from "./kernels/head_norm/mod.ts";
 export { layerNorm } from "./kernels/layer_norm/mod.ts";
 export { checkHalfPrecision } from "./half_precision.ts";
 export { benchmarkMatmul, type MatmulShape, type MatmulSpeed } from "./kernels/matmul/benchmark.ts";
 export { lastRow, linear, matmul, matmulTransposed } from "./kernels/matmul/mod.ts";
 export { rmsNorm } from "./kernels/rms_norm/mod.ts";
+export { BROKEN_LOGITS, sample, SAMPLE_RING } from "./kernels/sample/mod.ts";
 export { rotary, type RotaryOptions, rotaryTable } from "./kernels/rotary/mod.ts";
 export { Optimizer } from "./optimizer/mod.ts";
 export { FIRST_LOSS_SCALE, LOSS_SCALE_LENGTH, type LossScale } from "./optimizer/loss_scale.ts";

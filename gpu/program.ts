@@ -53,6 +53,8 @@ export class Program {
   readonly #gpu: Gpu;
   readonly #ready: ReadyDispatch[];
   readonly #step: GPUBuffer;
+  /** The uniforms of the steps of one submit. */
+  #steps: GPUBuffer | undefined;
   readonly #views: GPUBuffer;
   readonly #buffers = new Map<Tensor, GPUBuffer>();
   readonly #textures = new Map<Tensor, GPUTexture>();
@@ -231,6 +233,23 @@ export class Program {
     this.encode(encoder, profiler);
     this.#gpu.device.queue.submit([encoder.finish()]);
     profiler?.submitted();
+  }
+
+  /** Records and submits all dispatches once for each of several steps, one after the other. Does not wait. */
+  runSteps(steps: StepValues[]): void {
+    const { device } = this.#gpu;
+    const bytes = new Uint8Array(steps.length * 32);
+    steps.forEach((values, i) => bytes.set(new Uint8Array(packStep(values)), i * 32));
+    if (this.#steps === undefined || this.#steps.size < bytes.length) {
+      this.#steps = this.#buffer(bytes.length, 0, "steps");
+    }
+    device.queue.writeBuffer(this.#steps, 0, bytes);
+    const encoder = device.createCommandEncoder();
+    for (const i of steps.keys()) {
+      encoder.copyBufferToBuffer(this.#steps, i * 32, this.#step, 0, 32);
+      this.encode(encoder);
+    }
+    device.queue.submit([encoder.finish()]);
   }
 
   /** The buffer of an input, for kernels that fill it on the device. */

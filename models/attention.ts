@@ -58,7 +58,7 @@ export function prepareQkv( // [B * T, …] -> [B * T, …]
 }
 
 /** The model's attention in the engine's words. */
-function variantOf(c: ModelConfig): AttentionVariant & { n_head: number } {
+export function variantOf(c: ModelConfig): AttentionVariant & { n_head: number } {
   return {
     n_head: c.n_head,
     n_kv_head: c.n_kv_head,
@@ -85,13 +85,29 @@ function optionsOf(c: ModelConfig, { B, T }: BatchSize, layer: number, dropout: 
 }
 
 /** Attention of N new tokens of each sequence over all that stand in the KV cache, and themselves. */
-export function attendCached(graph: Graph, c: ModelConfig, { B, N }: { B: number; N: number }): Attend {
+export function attendCached(
+  graph: Graph,
+  c: ModelConfig,
+  { B, N, copies = B }: { B: number; N: number; copies?: number | undefined },
+): Attend {
   return (qkv, layer) => {
-    const rows = rowsOf(B * c.n_positions);
-    const heads = keyAxis(c);
-    const keys = graph.state(`h.${layer}.keys`, rows, heads); //     [B * n_positions, C]
-    const values = graph.state(`h.${layer}.values`, rows, heads); // [B * n_positions, C]
-    return cachedAttention(qkv, keys, values, { ...variantOf(c), B, N, T_max: c.n_positions });
+    const { keys, values } = cacheOf(graph, c, copies, layer);
+    return cachedAttention(qkv, keys, values, { ...variantOf(c), B, N, T_max: c.n_positions, copies });
+  };
+}
+
+/** The KV cache of a layer, for B sequences. */
+export function cacheOf(
+  graph: Graph,
+  c: ModelConfig,
+  B: number,
+  layer: number,
+): { keys: Tensor; values: Tensor } {
+  const rows = rowsOf(B * c.n_positions);
+  const heads = keyAxis(c);
+  return {
+    keys: graph.state(`h.${layer}.keys`, rows, heads), //     [B * n_positions, C]
+    values: graph.state(`h.${layer}.values`, rows, heads), // [B * n_positions, C]
   };
 }
 

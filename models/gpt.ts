@@ -11,9 +11,12 @@ import {
   gradients,
   Graph,
   headLoss,
+  identity,
   lastRow,
   LOSS_SCALE_LENGTH,
   matmulTransposed,
+  sample,
+  SAMPLE_RING,
   type Tensor,
   tokenIndexLength,
 } from "../gpu/mod.ts";
@@ -167,13 +170,32 @@ export function attentionWeightsGraph(c: ModelConfig, size: BatchSize & { layer:
 
 /**
  * N new tokens of each of B sequences behind `step.position` tokens that stand in the KV cache.
- * Input: `input_ids` [B * N]. Output: `logits` [B, V] of token `step.last` of each sequence.
+ * Input: `input_ids` [B * N], and those of `sampled`. Output: `logits` [B, V] of token `step.last` of each sequence, `tokens`.
+ *
+ * @param copies sequences that the cache holds, which all get the tokens of the only one (B is 1), and a token each
  */
-export function cachedGraph(c: ModelConfig, { B, N }: { B: number; N: number }): Graph {
+export function cachedGraph(
+  c: ModelConfig,
+  { B, N, copies = B }: { B: number; N: number; copies?: number },
+): Graph {
   const base = scaffold(c);
   const tokens = base.graph.input("input_ids", B * N);
-  const attend = attendCached(base.graph, c, { B, N });
+  const attend = attendCached(base.graph, c, { B, N, copies });
   const x = transformer(base, c, { tokens, T: N, training: false, attend }); // [B * N, C]
-  base.graph.output("logits", matmulTransposed(lastRow(x, B), base.head)); // [B, V]
+  const logits = matmulTransposed(lastRow(x, B), base.head); // [B, V]
+  sampled(base.graph, logits, copies, N === 1 && copies === B ? tokens : undefined);
   return base.graph;
+}
+
+/**
+ * Adds what draws the next tokens. Inputs: `sampling` [4], `randoms` [16 * B], see `sample`. Outputs: `logits`, and `tokens`
+ * [16 * B], of which a step fills those at `step.slot`.
+ *
+ * @param ids where the tokens go that are to go in next
+ */
+export function sampled(graph: Graph, logits: Tensor, B: number, ids: Tensor | undefined): void {
+  const sampling = graph.input("sampling", 4);
+  const randoms = graph.input("randoms", SAMPLE_RING * B, "f32");
+  graph.output("logits", identity(logits)); // apart from those that the device reads, which may stand in a texture
+  graph.output("tokens", sample(logits, sampling, randoms, ids));
 }

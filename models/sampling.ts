@@ -62,25 +62,50 @@ export function distribution(logits: Float32Array, { temperature, top_k, top_p }
 }
 
 /**
- * Draws the next token.
+ * Draws the next token: of those of the distribution, in the order of their ids, the first at which the sum of probabilities
+ * passes the random number. Generation does the same on the device, in float32.
  *
  * @param logits one number a token, [V].
  * @param place which random number to use: the sample's number (0 for the first of num_samples) and the position of
  *   the token to be drawn.
  */
-export function sampleToken(
-  logits: Float32Array,
-  sampling: Sampling,
-  place: { seed: number; sample: number; position: number },
-): number {
+export function sampleToken(logits: Float32Array, sampling: Sampling, place: SamplePlace): number {
   const { tokens, probabilities } = distribution(logits, sampling);
-  const random = uniform(place.seed, streamOf(`generation.${place.sample}`), place.position);
+  const probabilityOf = new Map(tokens.entries().map(([i, token]) => [token, probabilities[i]!]));
+  const random = samplingNumber(place);
   let sum = 0;
-  for (let i = 0; i < tokens.length; i++) {
-    sum += probabilities[i]!;
-    if (random < sum) return tokens[i]!;
+  let last = 0;
+  for (const token of tokens.toSorted()) {
+    const probability = probabilityOf.get(token)!;
+    if (probability > 0) last = token;
+    sum += probability;
+    if (random < sum) return token;
   }
-  return tokens[probabilities.findLastIndex((p) => p > 0)]!; // the sum was rounded to just under 1
+  return last; // the sum was rounded to just under 1
+}
+
+/** Which random number draws a token. */
+export interface SamplePlace {
+  seed: number;
+  /** Number of the sample, 0 for the first of num_samples. */
+  sample: number;
+  /** Place of the token among those that are generated. */
+  position: number;
+}
+
+/** The random number, 0 to less than 1, that draws a token: a float32, since the device has no others. */
+export function samplingNumber({ seed, sample, position }: SamplePlace): number {
+  return Math.floor(uniform(seed, streamOf(`generation.${sample}`), position) * 2 ** 24) / 2 ** 24;
+}
+
+/** What the device is told of a choice: the input `sampling` of graphs that draw tokens. */
+export function packSampling({ temperature, top_k, top_p }: Sampling): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(4);
+  const floats = new Float32Array(words.buffer);
+  floats[0] = temperature;
+  words[1] = top_k;
+  floats[2] = top_p;
+  return words;
 }
 
 /** The token with the largest logit, of equal ones the lowest id. */

@@ -9,6 +9,7 @@ import type { Dataset } from "../data/mod.ts";
 import { type Gpu, type KernelTime, ParameterStore } from "../gpu/mod.ts";
 import {
   Generator,
+  type GeneratorOptions,
   type ModelConfig,
   modelFlopsPerToken,
   parameterSpecs,
@@ -117,16 +118,18 @@ export async function benchmarkTraining(
  * Generates greedily from initial weights, one sequence, and measures. Starts again whenever the context is full.
  *
  * @param max_steps tokens to time
+ * @param options how weights are held
  */
 export async function benchmarkGeneration(
   gpu: Gpu,
   config: ModelConfig,
   seed: number,
   max_steps = DEFAULT_TOKENS,
+  options: GeneratorOptions = { packed: true },
 ): Promise<Speed> {
   const store = new ParameterStore(gpu, parameterSpecs(config), { training: false });
   writeInitialWeights(store, config, seed);
-  const generator = new Generator(gpu, config, store);
+  const generator = new Generator(gpu, config, store, options);
   try {
     const greedy = { temperature: 0, top_k: 0, top_p: 1, seed };
     let first_step_seconds = NaN;

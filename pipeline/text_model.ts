@@ -83,7 +83,7 @@ export class TextModel implements Disposable {
     this.tokenizer = tokenizer;
     this.#gpu = gpu;
     this.#store = loadWeights(gpu, loaded.config, loaded.weights);
-    this.#generator = new Generator(gpu, loaded.config, this.#store);
+    this.#generator = new Generator(gpu, loaded.config, this.#store, { packed: true });
   }
 
   /** Opens a device and puts a model on it. */

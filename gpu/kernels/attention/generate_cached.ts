@@ -29,6 +29,8 @@ export type CachedShape = AttentionPattern & {
   H: number;
   /** True width of a head. */
   hd: number;
+  /** Sequences that the caches hold, all of which get the tokens of the only one (B is 1). @default B */
+  copies?: number | undefined;
 };
 
 /** Which form attends over the cache, with its tiles. */
@@ -43,15 +45,17 @@ export function cachedAttention(shape: CachedShape, choice: CachedChoice): Atten
 
 /**
  * Append kernel. Reads `qkv` [B*N, (H + 2*H_kv)*D]; writes rows b*T_max + step.position + n of `k_cache` and `v_cache`
- * [B*T_max, H_kv*D]. Tokens beyond T_max are dropped.
+ * [B*T_max, H_kv*D], with copies of as many sequences. Tokens beyond T_max are dropped.
  *
  * @throws RangeError when a size is not a positive integer
  */
 export function cachedAppend(options: CachedShape & { workgroup: number }): AttentionKernel {
-  const { B, N, T_max, H, hd, workgroup } = options;
-  requirePositive({ B, N, T_max, H, hd, workgroup });
+  const { B, N, T_max, H, hd, workgroup, copies = B } = options;
+  requirePositive({ B, N, T_max, H, hd, workgroup, copies });
+  if (copies !== B && B !== 1) throw new RangeError("attention: copies are of one sequence");
   const [first, cols] = [H * headColumns(hd), keyHeads(options) * headColumns(hd)];
-  const total = B * N * cols;
+  const total = copies * N * cols;
+  const source = copies === B ? "row" : `row % ${N}u`;
   const workgroups = foldWorkgroups(Math.ceil(total / workgroup));
   const code = `
 @compute @workgroup_size(${workgroup})
@@ -62,8 +66,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
   let t = step.position + row % ${N}u;
   if (id < ${total}u && t < ${T_max}u) {
     let to = row / ${N}u * ${T_max}u + t;
-    store_k_cache(to, col, load_qkv(row, ${first}u + col));
-    store_v_cache(to, col, load_qkv(row, ${first + cols}u + col));
+    store_k_cache(to, col, load_qkv(${source}, ${first}u + col));
+    store_v_cache(to, col, load_qkv(${source}, ${first + cols}u + col));
   }
 }
 `;

@@ -4,7 +4,7 @@
  * attention may differ from GPT-2's, `pattern.ts`; the form that does hold the matrix, `standard.ts`.
  */
 
-import { type Axis, axis, logicalLength, rowsOf, type Tensor } from "../../graph.ts";
+import { type Axis, axis, logicalLength, type Node, rowsOf, type Tensor } from "../../graph.ts";
 import type { Op } from "../../op.ts";
 import type { Arg, KernelSpec, Lowering } from "../../lower.ts";
 import { RANDOM_WGSL } from "../random.ts";
@@ -199,33 +199,73 @@ export interface CachedAttentionOptions extends AttentionVariant {
   n_head: number;
   /** Tokens of each that the cache holds. */
   T_max: number;
+  /** Sequences that the cache holds, all of which get the tokens of the only one (B is 1). @default B */
+  copies?: number | undefined;
 }
 
 const cachedAttentionOp: Op = {
   name: "cached_attention",
   lower(node, lowering) {
-    const [qkv, keys, values] = node.inputs as [Tensor, Tensor, Tensor];
-    const [y] = node.outputs as [Tensor];
     const shape = node.attrs as CachedShape;
-    const chosen = lowering.choose(
-      { op: "cached attention", shape, half: lowering.isHalf(qkv) },
-      () => defaultCached(shape, lowering.profile),
-    );
-    lowering.dispatch({
-      node,
-      label: "KV cache append",
-      args: [read("qkv", qkv), write("k_cache", keys), write("v_cache", values)],
-      ...kernelSpec(cachedAppend({ ...shape, workgroup: 64 })),
-    });
-    lowering.dispatch({
-      node,
-      label: "attention over cache",
-      args: [read("qkv", qkv), read("k_cache", keys), read("v_cache", values), write("y", y)],
-      ...kernelSpec(cachedKernel(shape, chosen.choice)),
-      chosen,
-    });
+    dispatchAppend(lowering, node, shape);
+    dispatchCached(lowering, node, shape);
   },
 };
+
+const cacheAppendOp: Op = {
+  name: "cache_append",
+  lower(node, lowering) {
+    dispatchAppend(lowering, node, node.attrs.shape);
+  },
+};
+
+/** Writes keys and values of new tokens to the caches, without attending; see `cachedAttention`. */
+export function cacheAppend(
+  qkv: Tensor,
+  keys: Tensor,
+  values: Tensor,
+  options: CachedAttentionOptions,
+): void {
+  const attrs = { shape: cachedShape(qkv, options), effect: true };
+  qkv.graph.node(cacheAppendOp, [qkv, keys, values], attrs, []);
+}
+
+function dispatchAppend(lowering: Lowering, node: Node, shape: CachedShape): void {
+  const [qkv, keys, values] = node.inputs as [Tensor, Tensor, Tensor];
+  lowering.dispatch({
+    node,
+    label: "KV cache append",
+    args: [read("qkv", qkv), write("k_cache", keys), write("v_cache", values)],
+    ...kernelSpec(cachedAppend({ ...shape, workgroup: 64 })),
+  });
+}
+
+/** Records the general kernel of attention over caches that hold the new tokens already. */
+export function dispatchCached(lowering: Lowering, node: Node, shape: CachedShape): void {
+  const [qkv, keys, values] = node.inputs as [Tensor, Tensor, Tensor];
+  const chosen = lowering.choose(
+    { op: "cached attention", shape, half: lowering.isHalf(qkv) },
+    () => defaultCached(shape, lowering.profile),
+  );
+  lowering.dispatch({
+    node,
+    label: "attention over cache",
+    args: [
+      read("qkv", qkv),
+      read("k_cache", keys),
+      read("v_cache", values),
+      write("y", node.outputs[0]!),
+    ],
+    ...kernelSpec(cachedKernel(shape, chosen.choice)),
+    chosen,
+  });
+}
+
+/** The sizes and the variant as the generators of cached attention name them. */
+export function cachedShape(qkv: Tensor, options: CachedAttentionOptions): CachedShape {
+  const { B, N, T_max, copies } = options;
+  return { B, N, T_max, copies, ...attentionShape(qkv, options) };
+}
 
 /**
  * Attention of N new tokens a sequence, which stand at `step.position`, over all tokens up to themselves. Their keys and
@@ -241,9 +281,7 @@ export function cachedAttention( // [B * N, 3C] -> [B * N, C]
   values: Tensor,
   options: CachedAttentionOptions,
 ): Tensor {
-  const { B, N, T_max } = options;
-  const attrs: CachedShape = { B, N, T_max, ...attentionShape(qkv, options) };
-  return qkv.graph.node(cachedAttentionOp, [qkv, keys, values], attrs, [
+  return qkv.graph.node(cachedAttentionOp, [qkv, keys, values], cachedShape(qkv, options), [
     { rows: qkv.rows, cols: headsAxis(qkv, options.n_head) },
   ]).outputs[0]!;
 }
