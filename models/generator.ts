@@ -261,7 +261,7 @@ class Decoder {
       const count = chunked ? Math.min(rest, this.#chunkLength) : 1;
       last = chunked ? this.#chunk : this.#one;
       const ids = new Uint32Array(chunked ? this.#chunkLength : this.#B); // the tail of a chunk is overwritten later
-      if (chunked) for (let i = 0; i < count; i++) ids[i] = sequences[0]![at + i]!;
+      if (chunked) { for (let i = 0; i < count; i++) ids[i] = sequences[0]![at + i]!; }
       else for (let b = 0; b < this.#B; b++) ids[b] = (sequences[b] ?? sequences[0]!)[at]!;
       last.write("input_ids", ids);
       last.setStep({ position: this.#position, last: count - 1 });
@@ -295,7 +295,10 @@ class Decoder {
     /** Brings the tokens of the last steps home. */
     const collect = async (program: Program, steps: number): Promise<number[][]> => {
       const tokens = new Uint32Array((await program.read("tokens")).buffer);
-      const rows = Array.from({ length: steps }, (_, i) => [...tokens.subarray(i * this.#B, (i + 1) * this.#B)]);
+      const rows = Array.from(
+        { length: steps },
+        (_, i) => [...tokens.subarray(i * this.#B, (i + 1) * this.#B)],
+      );
       if (rows.flat().includes(BROKEN_LOGITS)) await reportBroken(program, options);
       rows.forEach((row) => row.forEach((token, b) => texts[b]!.push(token)));
       done += steps;

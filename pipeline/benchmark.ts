@@ -115,28 +115,30 @@ export async function benchmarkTraining(
 }
 
 /**
- * Generates greedily from initial weights, one sequence, and measures. Starts again whenever the context is full.
+ * Generates greedily from initial weights and measures. Starts again whenever the context is full.
  *
- * @param max_steps tokens to time
- * @param options how weights are held
+ * @param max_steps tokens of each sequence to time
+ * @param options sequences: how many side by side; precision: how weights are held
  */
 export async function benchmarkGeneration(
   gpu: Gpu,
   config: ModelConfig,
   seed: number,
   max_steps = DEFAULT_TOKENS,
-  options: GeneratorOptions = { packed: true },
+  { sequences = 1, precision = "f32" }: Pick<GeneratorOptions, "precision"> & { sequences?: number } = {},
 ): Promise<Speed> {
   const store = new ParameterStore(gpu, parameterSpecs(config), { training: false });
   writeInitialWeights(store, config, seed);
-  const generator = new Generator(gpu, config, store, options);
+  const generator = new Generator(gpu, config, store, { packed: true, precision });
+  const samples = Array.from({ length: sequences }, (_, sample) => sample);
   try {
     const greedy = { temperature: 0, top_k: 0, top_p: 1, seed };
     let first_step_seconds = NaN;
     const times: number[] = [];
     let [done, warm, inGroup, begin] = [0, 0, 0, 0];
     while (done < max_steps) {
-      for await (const _token of generator.generate([0], { ...greedy, max_new_tokens: config.n_positions })) {
+      const choice = { ...greedy, max_new_tokens: config.n_positions };
+      for await (const _tokens of generator.generateBatch([0], choice, samples)) {
         if (warm < WARM_UP) {
           if (warm++ === 0) first_step_seconds = performance.now() / 1000;
           begin = performance.now();
@@ -150,7 +152,7 @@ export async function benchmarkGeneration(
         if (done === max_steps) break;
       }
     }
-    return { ...rates(times, 1, generator.flops), first_step_seconds, steps: done };
+    return { ...rates(times, sequences, generator.flops * sequences), first_step_seconds, steps: done };
   } finally {
     generator.destroy();
     store.destroy();

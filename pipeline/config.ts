@@ -126,6 +126,9 @@ export const generationSectionSchema = z.strictObject({
     .default(1),
   seed: seed("seed of the choice of tokens").default(1),
   num_samples: count("how many texts").default(1),
+  precision: z.enum(["f32", "f16"])
+    .describe("how weights stand while decoding; f16 reads half the bytes and changes logits a little")
+    .default("f32"),
   stop: z.array(z.string().min(1)).describe("texts at which generation ends").default([]),
 });
 

@@ -24,6 +24,8 @@ export interface TextOptions {
   seed?: number;
   /** Texts at which generation ends. @default [] */
   stop?: string[];
+  /** How weights stand while decoding, which is settled when the model is opened. @default "f32" */
+  precision?: "f32" | "f16";
   /** Number of the sample among several of one prompt and seed; each is another text. @default 0 */
   sample?: number;
   /** Told how the text ended. */
@@ -52,7 +54,7 @@ export async function* generateText(
   tokenizer: Tokenizer,
   options: TextOptions = {},
 ): AsyncGenerator<string> {
-  const { sample = 0, onEnd, ...keys } = options;
+  const { sample = 0, onEnd, precision: _, ...keys } = options;
   const prompt = keys.prompt === "" ? "\n" : keys.prompt;
   const config = validate(generationSectionSchema, { ...keys, prompt }, { prefix: ["generation"] });
   const { held, finish } = holdBack(config.stop);

@@ -20,7 +20,7 @@ async function work(job: StageJob): Promise<object> {
     const progress = (done: number, total: number) => post({ type: "progress", done, total });
     return await evaluationReport(loaded, dataset, { ...job.settings, progress });
   }
-  using model = new TextModel(await openGpu(), loaded);
+  using model = new TextModel(await openGpu(), loaded, job.generation);
   const total = job.generation.max_new_tokens * job.generation.num_samples;
   let done = 0;
   const onPiece = () => post({ type: "progress", done: ++done, total });

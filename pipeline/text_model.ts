@@ -10,6 +10,7 @@ import { ensureAdapter, type Gpu, openGpu, type ParameterStore } from "../gpu/mo
 import { Generator, type LoadedModel, loadWeights, openModel } from "../models/mod.ts";
 import { type Attention, attentionOver } from "./attention.ts";
 import { generateText, type TextOptions } from "./generate_text.ts";
+import { sideBySide } from "./side_by_side.ts";
 import { tokenizerOfModel } from "./initial_model.ts";
 import { resolveRunConfig, type RunConfig } from "./run_config.ts";
 
@@ -59,6 +60,12 @@ function tokenizerOf({ tokenizer, path }: LoadedModel): Tokenizer | undefined {
     : tokenizerFromJSON(tokenizer, displayPath(path));
 }
 
+/** How a model is held that writes. */
+export interface TextModelOptions {
+  /** How weights stand while decoding, see `generation.precision`. @default "f32" */
+  precision?: "f32" | "f16" | undefined;
+}
+
 /** A model on the device, ready to write. `close` or `using` frees it. */
 export class TextModel implements Disposable {
   /** What turns its text into tokens and back. */
@@ -70,9 +77,9 @@ export class TextModel implements Disposable {
   /**
    * Puts a model on a device and compiles; the device is closed with it.
    *
-   * @throws UserError when the model has no tokenizer.
+   * @throws UserError when the model has no tokenizer, or cannot decode with this precision here.
    */
-  constructor(gpu: Gpu, loaded: LoadedModel) {
+  constructor(gpu: Gpu, loaded: LoadedModel, { precision }: TextModelOptions = {}) {
     const tokenizer = tokenizerOf(loaded);
     if (tokenizer === undefined) {
       throw new UserError("has no tokenizer, so text cannot be turned into tokens", {
@@ -83,18 +90,33 @@ export class TextModel implements Disposable {
     this.tokenizer = tokenizer;
     this.#gpu = gpu;
     this.#store = loadWeights(gpu, loaded.config, loaded.weights);
-    this.#generator = new Generator(gpu, loaded.config, this.#store, { packed: true });
+    this.#generator = new Generator(gpu, loaded.config, this.#store, {
+      packed: true,
+      ...(precision === undefined ? {} : { precision }),
+    });
   }
 
   /** Opens a device and puts a model on it. */
-  static async open(loaded: LoadedModel): Promise<TextModel> {
+  static async open(loaded: LoadedModel, options: TextModelOptions = {}): Promise<TextModel> {
     await ensureAdapter();
-    return new TextModel(await openGpu(), loaded);
+    return new TextModel(await openGpu(), loaded, options);
   }
 
   /** Writes a text, piece by piece; see `generateText`. One text at a time. */
   generate(options: TextOptions = {}): AsyncGenerator<string> {
     return generateText(this.#generator, this.tokenizer, options);
+  }
+
+  /**
+   * Several texts of one prompt, written side by side as the first of them that is read goes on: each is what `generate` makes
+   * of its number, but the weights are read once for all.
+   *
+   * @param samples numbers of the samples
+   */
+  generateTogether(samples: readonly number[]): ((options: TextOptions) => AsyncGenerator<string>)[] {
+    return sideBySide(this.#generator, samples).map((source, i) => (options) =>
+      generateText(source, this.tokenizer, { ...options, sample: samples[i]! })
+    );
   }
 
   /**
@@ -147,6 +169,7 @@ export async function* generate(
     return;
   }
   const found = typeof model === "string" ? await findModel(model) : undefined;
-  using open = await TextModel.open(found?.loaded ?? model as LoadedModel);
-  yield* open.generate({ ...found?.config.generation, ...options });
+  const settings = { ...found?.config.generation, ...options };
+  using open = await TextModel.open(found?.loaded ?? model as LoadedModel, settings);
+  yield* open.generate(settings);
 }

@@ -1,8 +1,11 @@
-/** Several texts from one model: what `chatgot generate` prints and the pipeline keeps. */
+/** Several texts from one model, written side by side: what `chatgot generate` prints and the pipeline keeps. */
 
 import type { GenerationConfig } from "./config.ts";
 import type { TextEnd } from "./generate_text.ts";
 import type { TextModel } from "./text_model.ts";
+
+/** Texts that are written side by side, with a KV cache each. */
+const AT_ONCE = 8;
 
 /** Texts of one prompt. */
 export interface Samples {
@@ -30,16 +33,21 @@ export interface SampleHooks {
  */
 export async function writeSamples(
   model: TextModel,
-  { num_samples, ...options }: GenerationConfig,
+  { num_samples, precision: _, ...options }: GenerationConfig,
   { onBegin, onPiece, onEnd }: SampleHooks = {},
 ): Promise<Samples | undefined> {
   const samples: Samples["samples"] = [];
   let begin = NaN;
-  for (let sample = 0; sample < num_samples; sample++) {
+  const writers = Array.from({ length: Math.ceil(num_samples / AT_ONCE) }, (_, i) => {
+    const first = i * AT_ONCE;
+    const count = Math.min(AT_ONCE, num_samples - first);
+    return model.generateTogether(Array.from({ length: count }, (_, j) => first + j));
+  }).flat();
+  for (const [sample, write] of writers.entries()) {
     let text = "";
     let end: TextEnd = { tokens: 0, stop: undefined };
     onBegin?.(sample);
-    for await (const piece of model.generate({ ...options, sample, onEnd: (e) => end = e })) {
+    for await (const piece of write({ ...options, onEnd: (e) => end = e })) {
       if (Number.isNaN(begin)) begin = performance.now(); // the first token waits for compilers
       text += piece;
       if (await onPiece?.(piece)) return undefined;

@@ -27,6 +27,7 @@ interface BenchmarkFlags {
   configPath?: string;
   batchSize?: number;
   maxSeqLength?: number;
+  precision?: string;
   maxSteps?: number;
   profile?: boolean;
   set: Setting[];
@@ -52,6 +53,7 @@ export function benchmarkCommand(): Command {
     )
     .option("--batch-size <count>", "sequences at once", numberFlag("batch-size"))
     .option("--max-seq-length <tokens>", "tokens of a sequence", numberFlag("max-seq-length"))
+    .option("--precision <kind>", "generate: how weights stand, f32 or f16")
     .option("--max-steps <count>", "train: steps to time; generate: tokens to time", countFlag("max-steps"))
     .option(
       "--profile",
@@ -60,7 +62,7 @@ export function benchmarkCommand(): Command {
     .addHelpText(
       "after",
       "\ntrain     whole optimizer steps on the config's corpus, from initial weights\n" +
-        "generate  greedy decoding of one sequence, from initial weights\n" +
+        "generate  greedy decoding of generation.num_samples sequences side by side, from initial weights\n" +
         "matmul    products in the three layouts of a step, on 2048 × 384 × 1536 and on the config's own shapes; the\n" +
         "          conversion of operands counts\n\n" +
         "`best` is the fastest group of steps (half a second each), `median` that of all groups. `mfu` is the work that the\n" +
@@ -72,7 +74,11 @@ export function benchmarkCommand(): Command {
     const config = await resolveRunConfig({
       configPath: flags.configPath,
       set: flags.set,
-      flags: { "training.batch_size": flags.batchSize, "training.max_seq_length": flags.maxSeqLength },
+      flags: {
+        "training.batch_size": flags.batchSize,
+        "training.max_seq_length": flags.maxSeqLength,
+        "generation.precision": flags.precision,
+      },
     });
     await ensureAdapter();
     const gpu = await openGpu();
@@ -149,8 +155,12 @@ const measures: Record<What, Measure> = {
 
   async generate(gpu, config, maxSteps) {
     const model = await settledModel(config);
-    const { repeats: _, ...speed } = await benchmarkGeneration(gpu, model, config.training.seed, maxSteps);
-    return { batch_size: 1, max_seq_length: model.n_positions, ...speed };
+    const { precision, num_samples } = config.generation;
+    const { repeats: _, ...speed } = await benchmarkGeneration(gpu, model, config.training.seed, maxSteps, {
+      precision,
+      sequences: num_samples,
+    });
+    return { batch_size: num_samples, precision, max_seq_length: model.n_positions, ...speed };
   },
 
   async matmul(gpu, config) {

@@ -16,6 +16,7 @@ interface GenerateFlags {
   topP?: number;
   seed?: number;
   numSamples?: number;
+  precision?: string;
   stop?: string[];
   stream?: boolean;
   json?: boolean;
@@ -57,6 +58,7 @@ export function generateCommand(): Command {
       numberFlag("top-p"),
     )
     .option("--seed <number>", "the same seed writes the same text", numberFlag("seed"))
+    .option("--precision <kind>", "how weights stand while decoding: f32, or f16 for fewer bytes to read")
     .option("--num-samples <count>", "how many texts", numberFlag("num-samples"))
     .option(
       "--stop <text>",
@@ -84,11 +86,12 @@ async function generate(flags: GenerateFlags): Promise<void> {
       "generation.top_p": flags.topP,
       "generation.seed": flags.seed,
       "generation.num_samples": flags.numSamples,
+      "generation.precision": flags.precision,
       "generation.stop": flags.stop,
     },
   });
   loaded.warnings.forEach((warning) => console.error(`warning: ${warning}`));
-  using model = await TextModel.open(loaded);
+  using model = await TextModel.open(loaded, config.generation);
   const { prompt } = config.generation;
   const unknown = unknownCharacters(prompt, model.tokenizer);
   if (unknown.length > 0) {

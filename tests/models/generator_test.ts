@@ -5,6 +5,7 @@ import { randomInt } from "../../common/mod.ts";
 import { type Gpu, KernelCache, type ParameterStore, plan, Program } from "../../gpu/mod.ts";
 import {
   Generator,
+  type GeneratorOptions,
   initialWeights,
   loadWeights,
   logitsGraph,
@@ -49,9 +50,10 @@ async function withModel(
   gpu: Gpu,
   config: ModelConfig,
   body: (generator: Generator, store: ParameterStore) => Promise<void>,
+  options: GeneratorOptions = {},
 ): Promise<void> {
   const store = loadWeights(gpu, config, initialWeights(config, 3));
-  const generator = new Generator(gpu, config, store);
+  const generator = new Generator(gpu, config, store, options);
   try {
     await body(generator, store);
   } finally {
@@ -93,6 +95,62 @@ for (
       })));
 }
 
+Deno.test("cached and uncached logits agree: packed weights", () =>
+  withGpu({}, (gpu) =>
+    withModel(gpu, ODD, async (generator, store) => {
+      const tokens = tokensOf(ODD.n_positions, ODD);
+      const expected = await uncachedModel(gpu, ODD, store)(tokens);
+      for (const prompt of [1, 20, 33]) {
+        generator.reset();
+        for (let t = prompt; t <= tokens.length; t++) {
+          const logits = await generator.feed(tokens.slice(t === prompt ? 0 : t - 1, t));
+          const difference = maxDifference(logits, expected[t - 1]!);
+          assert.ok(difference < 2e-5, `prompt of ${prompt}, after ${t} tokens: ${difference}`);
+        }
+      }
+    }, { packed: true })));
+
+Deno.test("weights packed as f16 are those rounded to f16", () =>
+  withGpu({}, async (gpu) => {
+    // Token by token: chunks of a prompt read the weights as they stand.
+    const rounded = { ...ODD, tie_word_embeddings: false };
+    const weights = initialWeights(rounded, 3);
+    for (const [name, { data }] of weights) {
+      const isPacked = name === "lm_head.weight" || /^h\..*(c_attn|c_proj|c_fc)\.weight$/.test(name);
+      if (isPacked) data.set(Float16Array.from(data));
+    }
+    const [whole, half] = [initialWeights(rounded, 3), weights].map((w) => loadWeights(gpu, rounded, w));
+    const generator = new Generator(gpu, rounded, whole!, { packed: true, precision: "f16" });
+    const tokens = tokensOf(ODD.n_positions, ODD);
+    const expected = await uncachedModel(gpu, rounded, half!)(tokens);
+    const exact = await uncachedModel(gpu, rounded, whole!)(tokens);
+    let change = 0;
+    for (let t = 1; t <= tokens.length; t++) {
+      const logits = await generator.feed([tokens[t - 1]!]);
+      const difference = maxDifference(logits, expected[t - 1]!);
+      assert.ok(difference < 2e-5, `after ${t} tokens: ${difference}`);
+      change = Math.max(change, maxDifference(logits, exact[t - 1]!));
+    }
+    assert.ok(change > 2e-5, "rounding must show");
+    generator.destroy();
+  }));
+
+for (const options of [{}, { packed: true }]) {
+  Deno.test(`texts side by side are those that are written alone: ${options.packed ? "packed" : "as they stand"}`, () =>
+    withGpu({}, (gpu) =>
+      withModel(gpu, { ...ODD, n_positions: 40 }, async (generator) => {
+        const choice = { temperature: 1, top_k: 5, top_p: 0.95, seed: 4, max_new_tokens: 60 }; // beyond the context's end
+        const samples = [0, 3, 1, 7, 2, 5, 4, 6, 8];
+        const prompt = tokensOf(37, ODD);
+        const together = await Array.fromAsync(generator.generateBatch(prompt, choice, samples));
+        assert.equal(together.length, 60);
+        for (const [b, sample] of samples.entries()) {
+          const alone = await Array.fromAsync(generator.generate(prompt, { ...choice, sample }));
+          assert.deepEqual(together.map((row) => row[b]), alone, `sample ${sample}`);
+        }
+      }, options)));
+}
+
 const AT_ONCE = { n_layer: 2, n_embd: 24, n_positions: 40, vocab_size: 13, initializer_range: 0.3 };
 
 /** What concerns a cache: positions that are not learned, shared heads, keys that are left out. */
@@ -126,6 +184,19 @@ const VARIANTS: Record<string, Parameters<typeof modelConfig>[0]> = {
 };
 
 for (const [name, section] of Object.entries(VARIANTS)) {
+  Deno.test(`cached and uncached logits agree: ${name}, packed weights`, () =>
+    withGpu({}, async (gpu) => {
+      const config = modelConfig(section);
+      await withModel(gpu, config, async (generator, store) => {
+        const tokens = tokensOf(config.n_positions, config);
+        const expected = await uncachedModel(gpu, config, store)(tokens);
+        for (let t = 1; t <= tokens.length; t++) {
+          const difference = maxDifference(await generator.feed([tokens[t - 1]!]), expected[t - 1]!);
+          assert.ok(difference < 2e-5, `after ${t} tokens: ${difference}`);
+        }
+      }, { packed: true });
+    }));
+
   for (const mode of [OPERANDS[0]!, OPERANDS[3]!]) {
     Deno.test(`cached and uncached logits agree: ${name}, ${mode.name}`, () =>
       withGpu(mode.options, async (gpu) => {

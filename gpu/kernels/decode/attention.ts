@@ -62,7 +62,9 @@ function kernelText(shape: CachedShape, lanes: number): string {
 ${
       text(4, (i) =>
         `      s += dot(vec4f(${
-          ["x", "y", "z", "w"].map((c) => `subgroupShuffle(q.${c}, ${i}u)`).join(", ")
+          ["x", "y", "z", "w"].map((c) =>
+            `subgroupShuffle(q.${c}, ${i}u)`
+          ).join(", ")
         }), load_k_cache(row, cached + min(d + ${i}u, ${D - 1}u)));
 `)
     }      q = vec4f(${turn("q", [".x", ".y", ".z", ".w"])});

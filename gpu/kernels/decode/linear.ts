@@ -94,8 +94,11 @@ function kernelText(
       }))`
       : `t${kk}`;
     return `      let w${kk} = ${weights};\n` +
-      each(perGroup, (m) =>
-        `      c${m} = fma(vec4f(subgroupShuffle(a${m}.${"xyzw"[kk % 4]}, ${kk >> 2}u)), w${kk}, c${m});\n`);
+      each(
+        perGroup,
+        (m) =>
+          `      c${m} = fma(vec4f(subgroupShuffle(a${m}.${"xyzw"[kk % 4]}, ${kk >> 2}u)), w${kk}, c${m});\n`,
+      );
   };
   const load = (v: number) => {
     const vector = loadVector("weight", `at + ${v}u`, lanes);
@@ -207,4 +210,3 @@ export function decodeLinear( // [M, K] · [K, N] + [1, N] -> [M, N]
   const attrs: LinearAttrs = { packed, norm, hasBias: bias !== undefined, cache };
   return x.graph.node(decodeLinearOp, inputs, attrs, [{ rows: x.rows, cols: packed.cols }]).outputs[0]!;
 }
-

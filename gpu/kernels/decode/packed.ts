@@ -95,7 +95,9 @@ const packOp: Op = {
         tensor: matrix,
         access: "write",
       }],
-      body: `${transposed ? "fn number(n: u32, k: u32) -> f32 { return load_weight(n, k / 4u)[k % 4u]; }" : ""}
+      body: `${
+        transposed ? "fn number(n: u32, k: u32) -> f32 { return load_weight(n, k / 4u)[k % 4u]; }" : ""
+      }
 fn four(n: u32, k: u32) -> vec4f { // W[k, n .. n + 3], 0 beyond its edges
   if (n >= ${N}u || k >= ${K}u) { return vec4f(0.0); }
   return ${value};

@@ -35,7 +35,12 @@ const sampleOp: Op = {
         { name: "tokens", tensor: node.outputs[0]!, access: "write" },
         ...(ids === undefined ? [] : [{ name: "next_ids", tensor: ids, access: "write" as const }]),
       ],
-      constants: { V: logicalLength(logits.cols), ROWS: rows, LOGITS: logicalLength(logits.rows), LANES: lanes },
+      constants: {
+        V: logicalLength(logits.cols),
+        ROWS: rows,
+        LOGITS: logicalLength(logits.rows),
+        LANES: lanes,
+      },
       body: text + sampleWgsl.replace("NEXT", next),
       workgroups: [rows, 1, 1],
       flops: 4 * rows * logicalLength(logits.cols),
