@@ -3,9 +3,9 @@
 import { join } from "path";
 import { prepare } from "../../data/mod.ts";
 import { openGpu } from "../../gpu/mod.ts";
-import { modelConfig } from "../../models/mod.ts";
+import { Generator, type ModelConfig, modelConfig, TrainableModel } from "../../models/mod.ts";
 import { train, type TrainOptions } from "../../mod.ts";
-import { planReport, resolveRunConfig } from "../../pipeline/mod.ts";
+import { planReport, resolveRunConfig, type TrainingConfig } from "../../pipeline/mod.ts";
 
 /** Bytes on the device now, and the most there were. */
 export interface DeviceMemory {
@@ -77,6 +77,33 @@ export async function measurePlanned(
   try {
     const { memory } = planReport(modelConfig(config.model, data.tokenizer.vocab_size), config.training, gpu);
     return { peak, planned: memory.total };
+  } finally {
+    gpu.close();
+  }
+}
+
+/**
+ * Allocates all that a training, its evaluation and its samples take, without running any of it.
+ *
+ * @returns the most bytes that were on the device, and what `plan` says of them: all but what reading a checkpoint takes
+ */
+export async function measureAllocated(
+  model: ModelConfig,
+  training: TrainingConfig,
+): Promise<{ peak: number; planned: number }> {
+  const gpu = await openGpu();
+  try {
+    const { memory } = planReport(model, training, gpu);
+    let peak = 0;
+    await countDeviceMemory(async (counted) => {
+      const trainable = new TrainableModel(gpu, model, training);
+      await trainable.evaluate([]); // which opens it
+      new Generator(gpu, model, trainable.store);
+      peak = counted.peak;
+      trainable.destroy();
+    });
+    gpu.check();
+    return { peak, planned: memory.total - memory.read_back };
   } finally {
     gpu.close();
   }
