@@ -35,18 +35,22 @@ for (const name of ["chatgot_tiny_char", "baby_char"]) {
 for (const { name } of [...Deno.readDirSync(CONFIGS)].sort((a, b) => a.name < b.name ? -1 : 1)) {
   for (const gradient_checkpointing of GRADIENT_CHECKPOINTING) {
     Deno.test(`${name} with ${gradient_checkpointing} allocates what is planned`, async () => {
-      const { training } = await resolveRunConfig({ configPath: join(CONFIGS, name) });
+      const { model, training } = await configOf(name);
+      const settled = modelConfig(model, model.vocab_size ?? 100); // characters, about as many as a text has
       for (const optimizer of ["adamw", "adamw_8bit"] as const) {
-        const changed = { ...training, gradient_checkpointing, optimizer };
-        assertClose(await measureAllocated(await modelOf(name), changed));
+        assertClose(
+          await measureAllocated(settled, { ...training, gradient_checkpointing, optimizer }),
+        );
       }
     });
   }
 }
 
-/** The model of a config; what a fine-tuning takes from a model of the user's is GPT-2 small here. */
-async function modelOf(name: string) {
-  const shape = name === "gpt2_fine_tune.yaml" ? "gpt2_small.yaml" : name;
-  const { model } = await resolveRunConfig({ configPath: join(CONFIGS, shape) });
-  return modelConfig(model, model.vocab_size ?? 100); // characters, about as many as a text has
+/** A config; the shape that a fine-tuning takes from a model of the user's is GPT-2 small's here. */
+async function configOf(name: string) {
+  const shape = name === "gpt2_fine_tune.yaml"
+    ? (await resolveRunConfig({ configPath: join(CONFIGS, "gpt2_small.yaml") })).model
+    : {};
+  const flags = Object.fromEntries(Object.entries(shape).map(([key, value]) => [`model.${key}`, value]));
+  return await resolveRunConfig({ configPath: join(CONFIGS, name), flags });
 }
