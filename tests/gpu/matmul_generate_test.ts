@@ -353,10 +353,8 @@ Deno.test("every maker's default tiles fit the least limits of WebGPU and comput
     }
   }
   await withDevice(async (device) => {
-    for (const tile of tiles.values()) {
-      for (const mode of MODES) {
-        await check(device, { spec: shape(mode, 37, 43, 29), tile, storage: "buffer" });
-      }
+    for (const [i, tile] of [...tiles.values()].entries()) { // the modes in turn
+      await check(device, { spec: shape(MODES[i % 3]!, 37, 43, 29), tile, storage: "buffer" });
     }
   });
 });

@@ -87,7 +87,8 @@ Deno.test("what an adapter cannot have is no candidate", () => {
 for (const profile of ["llvmpipe512", "gpu"] as const) {
   Deno.test(`candidates compute what the default does: ${profile}`, () =>
     withGpu({ profile, operands: profile === "gpu" ? "buffer" : "texture" }, async (gpu) => {
-      for (const [s, site] of SITES.entries()) {
+      const sites = profile === "gpu" ? SITES.filter((_, i) => i % 2 === 0) : SITES;
+      for (const [s, site] of sites.entries()) {
         const bench = await openBench(gpu, site);
         const all = candidates(site, candidateTarget(gpu));
         let expected: Float32Array | undefined;
