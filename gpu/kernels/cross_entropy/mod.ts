@@ -8,7 +8,7 @@ import { type Axis, logicalLength, type Node, physicalLength, rowsOf, type Tenso
 import type { Arg, Lowering, View } from "../../lower.ts";
 import type { Op } from "../../op.ts";
 import { ROW_BUILTINS, rowLanes } from "../lanes.ts";
-import { dispatchMatmul } from "../matmul/mod.ts";
+import { dispatchMatmul, MOST_K } from "../matmul/mod.ts";
 import gradientWgsl from "./gradient.wgsl" with { type: "text" };
 import softmaxWgsl from "./softmax.wgsl" with { type: "text" };
 import sumWgsl from "./sum.wgsl" with { type: "text" };
@@ -75,7 +75,7 @@ function chunks(
   const rows = logicalLength(x.rows);
   const vocabulary = physicalLength(wte.rows);
   const limit = Math.min(CHUNK_BYTES, lowering.maxBindingBytes);
-  const most = Math.max(1, Math.min(rows, Math.floor(limit / (4 * vocabulary))));
+  const most = Math.max(1, Math.min(rows, MOST_K, Math.floor(limit / (4 * vocabulary))));
   const even = Math.ceil(rows / Math.ceil(rows / most));
   const size = Math.min(most, Math.ceil(even / CHUNK_ROWS) * CHUNK_ROWS);
   const logits = lowering.scratch(node, "logits", size, vocabulary);

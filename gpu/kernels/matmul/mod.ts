@@ -228,7 +228,7 @@ ${matrixPlace(M + 1, N / 4)}  var sum = load_p(row, col);
 };
 
 /** Longest sum of one invocation on a CPU: a trip covers at least 1 of K, and Mesa ends loops after 65535 trips. */
-const MOST_K = 60_000;
+export const MOST_K = 60_000;
 
 /** Slices of K: on a GPU as many as bring some 200 tiles of 64 × 64 to work, each at least 256 long; on a CPU as few as loops allow. */
 export function defaultSplits(profile: string, M: number, N: number, K: number): number {
