@@ -7,7 +7,14 @@ import type { KernelProfile } from "./device.ts";
 import { type Node, type Phase, physicalLength, rowsOf, type Tensor } from "./graph.ts";
 import { type ChoiceOf, type Choices, type Chosen, type Site, siteKey } from "./tuning/choices.ts";
 import type { GpuVendor } from "./vendor.ts";
-import { type Access, accessor, bindingCount, type Storage, storageBytes } from "./storage.ts";
+import {
+  type Access,
+  accessor,
+  bindingCount,
+  ROUND_HALF_WGSL,
+  type Storage,
+  storageBytes,
+} from "./storage.ts";
 
 /** A root node and the element-wise nodes that its kernel computes on the way out. */
 export interface Group {
@@ -171,7 +178,8 @@ export class Lowering {
 
   /**
    * The function `finish(row, col, value)` of the group that is being lowered: stores the root's first output and runs
-   * the fused element-wise ops. `first` turns the raw `value` into the root's output, such as `value + load_bias(0u, col)`.
+   * the fused element-wise ops. Those see a result in the precision that it is stored in, stored or not, so that what is
+   * fused or computed again changes no bit. `first` turns the raw `value` into the root's output, such as `value + load_bias(0u, col)`.
    *
    * @param offsetRows add the view's `c_row` to rows, for kernels that work on a chunk
    */
@@ -180,14 +188,21 @@ export class Lowering {
     const args: Arg[] = [];
     const preludes = new Set<string>();
     const names = new Map<Tensor, string>([[root.outputs[0]!, "v0"]]);
-    let body = `  let v0 = ${first};\n`;
+    const asStored = (tensor: Tensor, value: string, readers: Node[]) => {
+      const isHalf = this.#host.storageOf(tensor).element === "f16";
+      if (!isHalf || !readers.some((node) => node.inputs.includes(tensor))) return value;
+      preludes.add(ROUND_HALF_WGSL);
+      return `round_half(${value})`;
+    };
+    const isMade = root.outputs[0]!.node === root;
+    let body = `  let v0 = ${isMade ? asStored(root.outputs[0]!, first, chain) : first};\n`;
     const store = (tensor: Tensor, value: string) => {
       if (!this.#host.isMaterialised(tensor)) return;
       const name = `out${args.length}`;
       args.push({ name, tensor, access: "write" });
       body += `  store_${name}(row, col, ${value});\n`;
     };
-    if (root.outputs[0]!.node === root) store(root.outputs[0]!, "v0");
+    if (isMade) store(root.outputs[0]!, "v0");
     chain.forEach((node, i) => {
       const inputs = node.inputs.map((tensor, k) => {
         const place = node.op.readsAt?.(node, k);
@@ -201,7 +216,8 @@ export class Lowering {
         return `load_${name}(${place ?? "row, col"})`;
       });
       if (node.op.prelude !== undefined) preludes.add(node.op.prelude);
-      body += `  let v${i + 1} = ${node.op.expression!(node, inputs)};\n`;
+      const value = asStored(node.outputs[0]!, node.op.expression!(node, inputs), chain.slice(i + 1));
+      body += `  let v${i + 1} = ${value};\n`;
       names.set(node.outputs[0]!, `v${i + 1}`);
       store(node.outputs[0]!, `v${i + 1}`);
     });

@@ -176,6 +176,12 @@ const HALF_WGSL = `let bits = bitcast<vec4u>(value);
   let half = select(near, near * 3e38, abs(near) >= vec4f(65536.0));
   `;
 
+/** WGSL of `round_half(value)`: what is read back of a value that was stored in half precision. */
+export const ROUND_HALF_WGSL = `fn round_half(value: vec4f) -> vec4f {
+  ${HALF_WGSL}return half;
+}
+`;
+
 function bufferAccessor(name: string, s: BufferStorage, access: Access, binding: number, r: string): string {
   const count = bindingCount(s);
   const mode = access === "read" ? "read" : "read_write";

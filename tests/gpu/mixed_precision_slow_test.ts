@@ -2,7 +2,7 @@
 
 import assert from "assert";
 import { OPTIMIZERS } from "../../gpu/mod.ts";
-import { modelConfig } from "../../models/mod.ts";
+import { type ModelConfig, modelConfig } from "../../models/mod.ts";
 import { assertGradients, batch, CONFIG, withModel } from "./mixed_precision_support.ts";
 import { largest, OPERANDS, withGpu } from "./support.ts";
 import { COMBINED, VARIANTS } from "./variant_models.ts";
@@ -49,4 +49,25 @@ Deno.test("every optimizer lowers the loss in half precision", () =>
         assert(largest((await model.weights()).get("wte.weight")!.data) < 10);
       });
     }
+  }));
+
+Deno.test("adapters of low rank learn in half precision, what is frozen stands still", () =>
+  withGpu({}, async (gpu) => {
+    const config: ModelConfig = {
+      ...CONFIG,
+      lora: { rank: 3, alpha: 4.5, targets: ["c_attn", "c_fc", "mlp.c_proj", "attn.c_proj"] },
+    };
+    await withModel(gpu, config, {}, async (model) => {
+      const before = await model.weights();
+      for (let step = 1; step <= 8; step++) model.step(step, 0.01, [batch(config, 1)]);
+      const losses = (await model.readMetrics()).map(({ loss }) => loss);
+      assert(losses[7]! < losses[0]!, `${losses}`);
+      for (const [name, { data }] of await model.weights()) {
+        assert.equal(
+          data.every((value, i) => value === before.get(name)!.data[i]),
+          !name.includes("lora_"),
+          name,
+        );
+      }
+    });
   }));
