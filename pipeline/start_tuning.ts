@@ -85,8 +85,10 @@ export async function tunedGpu(
   const seconds = startSeconds(flopsPerStep(model, training, plan, gpu) * training.max_steps, rate);
   if (isFinding && unknown.length > 0 && seconds > 0) {
     note(`tuning kernels for this machine, ${humanDuration(seconds)} at most (--no-tune leaves it out)`);
-    const found = await tune(gpu, unknown, { seconds });
-    await keepTuned(gpu, runs_dir, found);
+    const found = await tune(gpu, unknown, {
+      seconds,
+      onFound: (kernel) => keepTuned(gpu, runs_dir, [kernel]), // what is found before a Ctrl-C is kept
+    });
     known = { ...known, ...Object.fromEntries(found.map(({ kernel, choice }) => [kernel, choice])) };
   }
   return { ...gpu, choices: tilesFor(gpu, sites, known) };

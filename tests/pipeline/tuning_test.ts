@@ -4,8 +4,12 @@ import assert from "assert";
 import { dirname, join } from "path";
 import { readRun } from "../../experiments/mod.ts";
 import { openGpu, type TunedKernel } from "../../gpu/mod.ts";
+import { trainingPlan } from "../../models/mod.ts";
 import { cacheFile, type MeasuredAdapter } from "../../pipeline/adapter_cache.ts";
-import { startSeconds } from "../../pipeline/start_tuning.ts";
+import { flopsPerStep } from "../../pipeline/plan_report.ts";
+import { resolveRunConfig } from "../../pipeline/run_config.ts";
+import { modelOf } from "../../pipeline/settled_model.ts";
+import { startSeconds, tunedGpu } from "../../pipeline/start_tuning.ts";
 import { keepTuned, knownChoices, TUNING_FILE } from "../../pipeline/tuning_cache.ts";
 import { chatgot, inFolder, measured, trainIn } from "./training_support.ts";
 
@@ -108,6 +112,38 @@ Deno.test("a run takes tuned tiles, and goes on with them bit for bit when the f
     const untuned = (await trainIn(dir, { ...training, tune: false })).dir;
     assert.deepEqual(await tilesOf(untuned), standard);
     assert.deepEqual(measured(untuned), measured(plain));
+  }));
+
+Deno.test("a long run tunes what nothing is known of, and takes what was found; a short one and a look do not", () =>
+  inFolder(async (dir) => {
+    const config = await resolveRunConfig({
+      configPath: join(dir, "tiny.yaml"),
+      flags: { "training.max_steps": 1e9, "tracking.runs_dir": join(dir, "runs") },
+    });
+    const model = modelOf(config, 30);
+    const gpu = await openGpu();
+    const notes: string[] = [];
+    const tunedFor = async (max_steps: number, isFinding = true) => {
+      const of = { ...config, training: { ...config.training, max_steps } };
+      const hooks = { note: (line: string) => notes.push(line), warn: assert.fail, isFinding };
+      return (await tunedGpu(gpu, model, of, hooks)).choices;
+    };
+    try {
+      assert.deepEqual(await tunedFor(60), {});
+      assert.deepEqual(await tunedFor(1e9, false), {});
+      assert.deepEqual(notes, []);
+      const plan = trainingPlan(model, config.training, gpu);
+      const steps = Math.ceil(2.1 * 2e11 / 0.01 / flopsPerStep(model, config.training, plan, gpu)); // for 2.1 s
+      const found = await tunedFor(steps);
+      assert.match(
+        notes.join(),
+        /^tuning kernels for this machine, \S+ at most \(--no-tune leaves it out\)$/,
+      );
+      assert.ok(Object.keys(found!).length > 0);
+      assert.deepEqual(await tunedFor(60), found); // from the file
+    } finally {
+      gpu.close();
+    }
   }));
 
 Deno.test("tune finds tiles for a config, keeps them and says what they give", () =>
