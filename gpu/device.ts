@@ -5,6 +5,7 @@
 
 import { UserError } from "../common/mod.ts";
 import { setAdapterEnvironment } from "./adapter_environment.ts";
+import { vectorLanes } from "./kernels/lanes.ts";
 import type { Choices } from "./tuning/choices.ts";
 import { type GpuVendor, gpuVendor } from "./vendor.ts";
 
@@ -125,8 +126,8 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
 }
 
 /** Whether every subgroup of a llvmpipe adapter is one vector. */
-function isSubgroupWidth(info: GPUAdapterInfo, profile: KernelProfile): boolean {
-  const width = profile === "llvmpipe512" ? 16 : 8;
+function isSubgroupWidth(info: GPUAdapterInfo, profile: Exclude<KernelProfile, "gpu">): boolean {
+  const width = vectorLanes(profile);
   return info.subgroupMinSize === width && info.subgroupMaxSize === width;
 }
 

@@ -79,6 +79,7 @@ export {
   type StepSeconds,
   stepSeconds,
   summarise,
+  timestampsMeasure,
 } from "./profile.ts";
 export { MIXED_PRECISION, type MixedPrecision } from "./storage.ts";
 export {

@@ -3,7 +3,7 @@
  * where kernels read weights as textures or in half precision a copy of each that is renewed after an optimizer step.
  *
  * Parameters that decay, that do not, and that are frozen stand in different chunks, so that the optimizer runs over whole
- * ranges and what is frozen has no gradient and no state. How they are laid out is in `layout.ts`.
+ * ranges and what is frozen has no gradient and no state. How they are laid out is in `parameter_layout.ts`.
  */
 
 import { logicalLength } from "./graph.ts";

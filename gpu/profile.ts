@@ -36,6 +36,13 @@ export interface KernelSummary {
 
 const CAPACITY = 2048;
 
+/** Whether an adapter's timestamps measure: llvmpipe's say when work was queued. */
+export function timestampsMeasure(
+  { profile, hasTimestamps }: Pick<Gpu, "profile" | "hasTimestamps">,
+): boolean {
+  return profile === "gpu" && hasTimestamps;
+}
+
 /** Collects the timestamps of the steps it is handed to. */
 export class Profiler {
   readonly times: KernelTime[] = [];

@@ -167,13 +167,15 @@ fn store_${name}(row: u32, col: u32, value: vec4f) { ${
 }
 
 /**
- * WGSL of `half`, the `value` rounded to the nearest number of 11 bits (of two that are as near, the even one), which what is
- * beyond 65504 makes infinity. WebGPU leaves both to the driver: llvmpipe's textures and some GPUs' conversions cut bits off,
- * which would pull all weights towards 0, and give 65504 for what is larger, which would hide an overflow.
+ * WGSL of `half`, the `value` rounded to the nearest number of half precision (of two that are as near, the even one): to 11 bits,
+ * below 2^-14 to a multiple of 2^-24, beyond 65504 to infinity. WebGPU leaves all of it to the driver: llvmpipe's textures and
+ * some GPUs' conversions cut bits off, which would pull all weights towards 0, and give 65504 for what is larger, which
+ * would hide an overflow. What is rounded here is stored as it is.
  */
 const HALF_WGSL = `let bits = bitcast<vec4u>(value);
   let near = bitcast<vec4f>((bits + vec4u(0xfffu) + ((bits >> vec4u(13u)) & vec4u(1u))) & vec4u(0xffffe000u));
-  let half = select(near, near * 3e38, abs(near) >= vec4f(65536.0));
+  let tiny = round(value * 16777216.0) * 5.9604644775390625e-8;
+  let half = select(select(near, near * 3e38, abs(near) >= vec4f(65536.0)), tiny, abs(value) < vec4f(6.103515625e-5));
   `;
 
 /** WGSL of `round_half(value)`: what is read back of a value that was stored in half precision. */

@@ -13,7 +13,6 @@ import {
   type Gpu,
   KernelCache,
   layoutParameters,
-  type MixedPrecision,
   type ParameterLayout,
   ParameterStore,
   type Plan,
@@ -56,18 +55,9 @@ export interface GeneratorOptions {
   precision?: WeightPrecision;
 }
 
-/**
- * Puts weights on the device for everything but training.
- *
- * @param mixed_precision `f16`: kernels read the matrices in half precision, which is half the bytes
- */
-export function loadWeights(
-  gpu: Gpu,
-  config: ModelConfig,
-  weights: Weights,
-  { mixed_precision = "none" }: { mixed_precision?: MixedPrecision } = {},
-): ParameterStore {
-  const store = new ParameterStore(gpu, parameterSpecs(config), { training: false, mixed_precision });
+/** Puts weights on the device for everything but training. */
+export function loadWeights(gpu: Gpu, config: ModelConfig, weights: Weights): ParameterStore {
+  const store = new ParameterStore(gpu, parameterSpecs(config), { training: false });
   for (const { name } of parameters(config)) store.write(name, weights.get(name)!.data);
   store.syncMirrors();
   return store;

@@ -26,6 +26,7 @@ import {
   type ReadyDispatch,
   replay,
   RingReader,
+  timestampsMeasure,
   tokenIndex,
   type WarmUp,
   warmUp,
@@ -202,9 +203,9 @@ export class TrainableModel {
     return await replay(this.#gpu, this.dispatches());
   }
 
-  /** Whether the adapter's timestamps measure: llvmpipe's say when work was queued. */
+  /** Whether the adapter's timestamps measure. */
   get hasTimes(): boolean {
-    return this.#gpu.profile === "gpu" && this.#gpu.hasTimestamps;
+    return timestampsMeasure(this.#gpu);
   }
 
   /**

@@ -6,6 +6,29 @@
 import type { KernelProfile } from "../device.ts";
 
 const GPU_LANES = 64;
+
+/** Lanes of a vector of llvmpipe, which is a subgroup there. */
+export function vectorLanes(profile: Exclude<KernelProfile, "gpu">): number {
+  return profile === "llvmpipe512" ? 16 : 8;
+}
+
+/**
+ * WGSL of a function `name(value)` that combines a value over the lanes of a subgroup, all of which get the result.
+ *
+ * @param combine WGSL of two values combined into one
+ */
+export function subgroupReduce(
+  name: string,
+  lanes: number,
+  combine: (a: string, b: string) => string,
+): string { // by halves: log2(lanes) shuffles
+  let steps = "";
+  for (let half = lanes / 2; half >= 1; half /= 2) {
+    steps += `  v = ${combine("v", `subgroupShuffleXor(v, ${half}u)`)};\n`;
+  }
+  return `fn ${name}(value: f32) -> f32 {\n  var v = value;\n${steps}  return v;\n}\n`;
+}
+
 const FOLD = 32768;
 
 /** Lanes a row, for a profile. */

@@ -10,6 +10,7 @@ import { axis, Graph, logicalLength, physicalLength, rowsOf, type Tensor } from 
 import { KernelCache, type ReadyDispatch } from "../kernel.ts";
 import { attention, cachedAttention } from "../kernels/attention/mod.ts";
 import { keyHeads } from "../kernels/attention/pattern.ts";
+import { worstError } from "../kernels/matmul/sampled_error.ts";
 import {
   dispatchMatmul,
   lastRow,
@@ -21,7 +22,7 @@ import {
 import type { Op } from "../op.ts";
 import { ParameterStore } from "../parameters.ts";
 import { plan } from "../plan.ts";
-import { encodePass, Profiler } from "../profile.ts";
+import { encodePass, Profiler, timestampsMeasure } from "../profile.ts";
 import { Program } from "../program.ts";
 import { Readback } from "../readback.ts";
 import { type Choice, type MatmulSite, type Site, siteKey } from "./choices.ts";
@@ -47,9 +48,6 @@ export interface Bench {
 
 /** Numbers of chance are repeated after so many, a prime, since making them takes longer than any kernel. */
 const POOL = 65521;
-
-/** Elements of a product that are summed in float64. */
-const CHECKED = 64;
 
 /** float32's relative rounding error. */
 const EPSILON = 2 ** -23;
@@ -187,22 +185,13 @@ function productTolerance({ K, half }: Pick<MatmulSite, "K" | "half">): number {
 }
 
 function productFault(
-  { mode, M, N, K, half }: MatmulSite,
+  site: MatmulSite,
   a: Float32Array,
   b: Float32Array,
   c: Float32Array,
 ): string | undefined {
-  for (let i = 0; i < CHECKED; i++) {
-    const row = Math.floor(i * M / CHECKED);
-    const col = (i * 7919) % N;
-    let sum = 0;
-    for (let k = 0; k < K; k++) {
-      sum += a[mode === "TN" ? k * M + row : row * K + k]! * b[mode === "NT" ? col * K + k : k * N + col]!;
-    }
-    const error = Math.abs(c[row * N + col]! - sum);
-    if (!(error <= productTolerance({ K, half }))) return `element (${row}, ${col}) is off by ${error}`;
-  }
-  return undefined;
+  const error = worstError(site, a, b, c);
+  return error <= productTolerance(site) ? undefined : `an element is off by ${error}`; // NaN is no less than anything
 }
 
 /** Times dispatches: by timestamps where those measure, else by the host's clock, with the least wait that there is. */
@@ -216,9 +205,7 @@ class Clock {
     this.#gpu = gpu;
     this.#wait = wait;
     this.#marker = gpu.device.createBuffer({ size: 16, usage: GPUBufferUsage.COPY_SRC });
-    // llvmpipe stamps when it queues work, not when it does it.
-    const measures = gpu.hasTimestamps && !/llvmpipe/i.test(gpu.adapter.name);
-    this.#profiler = measures ? new Profiler(gpu) : undefined;
+    this.#profiler = timestampsMeasure(gpu) ? new Profiler(gpu) : undefined;
   }
 
   static async create(gpu: Gpu): Promise<Clock> {

@@ -9,6 +9,7 @@ import type { GpuVendor } from "../vendor.ts";
 import { defaultCached, defaultTiles as defaultAttention } from "../kernels/attention/defaults.ts";
 import { headColumns } from "../kernels/attention/generate_text.ts";
 import { keyHeads } from "../kernels/attention/pattern.ts";
+import { vectorLanes } from "../kernels/lanes.ts";
 import { defaultSplits, defaultTiles as defaultMatmul } from "../kernels/matmul/mod.ts";
 import { checkMatmul } from "../kernels/matmul/generate.ts";
 import type {
@@ -66,7 +67,7 @@ export function candidates(site: Site, target: CandidateTarget): Choice[] {
 function grid(site: Site, target: CandidateTarget): Choice[] {
   switch (site.op) {
     case "matmul":
-      return target.profile === "gpu" ? gpuMatmuls(site) : cpuMatmuls(site, target);
+      return target.profile === "gpu" ? gpuMatmuls(site) : cpuMatmuls(site, vectorLanes(target.profile));
     case "attention":
       return attentions(site, target);
     case "cached attention":
@@ -99,7 +100,7 @@ export function isValid(site: Site, choice: Choice, target: CandidateTarget): bo
 function isValidMatmul(site: MatmulSite, choice: MatmulChoice, target: CandidateTarget): boolean {
   const { mode, M, N, K, bias } = site;
   const { form, tile_m, tile_n, k_unroll, workgroup: [x, y], splits = 1 } = choice;
-  const lanes = { llvmpipe512: 16, llvmpipe256: 8, gpu: undefined }[target.profile];
+  const lanes = target.profile === "gpu" ? undefined : vectorLanes(target.profile);
   if (x * y > target.maxInvocations) return false;
   if (form === "broadcast" && !(target.hasSubgroups && x === lanes)) return false;
   if (form === "shared" && 4 * k_unroll * (tile_m * y + tile_n * x) > target.maxWorkgroupBytes) return false;
@@ -125,8 +126,7 @@ function combine<T extends object>(axes: { [Key in keyof Required<T>]: readonly 
   ) as unknown as T[];
 }
 
-function cpuMatmuls({ mode, M, bias }: MatmulSite, target: CandidateTarget): MatmulChoice[] {
-  const lanes = target.profile === "llvmpipe512" ? 16 : 8;
+function cpuMatmuls({ mode, M, bias }: MatmulSite, lanes: number): MatmulChoice[] {
   const rows = Math.ceil(M / 4) * 4;
   const isTN = mode === "TN";
   const tiles = combine<Required<MatmulChoice>>({
@@ -177,11 +177,12 @@ function withoutSplits({ splits, ...tile }: MatmulChoice, canSplit: boolean): Ma
 
 function attentions({ kind, shape }: AttentionSite, target: CandidateTarget): ChoiceOf<AttentionSite>[] {
   const rows = shape.B * (kind === "keys" ? keyHeads(shape) : shape.H);
-  const lanes = target.profile === "llvmpipe512" ? 16 : 8;
+  const { profile } = target;
+  const workgroup = profile === "gpu" ? [32, 64, 128, 256] : [vectorLanes(profile), 2 * vectorLanes(profile)];
   return combine<ChoiceOf<AttentionSite>>({
     queries: [1, 2, 4, 8],
     keys: [1, 2, 4, 8],
-    workgroup: target.profile === "gpu" ? [32, 64, 128, 256] : [lanes, 2 * lanes],
+    workgroup,
     heads: [1, 2, 3, 4, 6, 8, 12, 16, 24, 32].filter((heads) => rows % heads === 0),
   }).filter(({ queries, keys }) =>
     Math.max(queries, keys) <= shape.T && (queries + keys) * headColumns(shape.hd) <= MOST_ROWS

@@ -1,4 +1,4 @@
-/** Training in half precision with all variants, what is computed again, every optimizer. */
+/** Training in half precision with all variants, another loss scale, every optimizer, adapters. */
 
 import assert from "assert";
 import { OPTIMIZERS } from "../../gpu/mod.ts";
@@ -13,30 +13,20 @@ import { COMBINED, VARIANTS } from "./variant_models.ts";
     withGpu(mode.options, (gpu) => assertGradients(gpu, modelConfig(model), B, T)));
 });
 
-Deno.test("in half precision what is computed again is the same, and another loss scale comes to nearly the same", () =>
+Deno.test("another loss scale comes to nearly the same", () =>
   withGpu({}, async (gpu) => {
-    const results: unknown[] = [];
-    for (
-      const [scale, gradient_checkpointing] of [
-        [256, "none"],
-        [512, "none"],
-        [256, "block"],
-        [256, "selective"],
-      ] as const
-    ) {
-      const options = { accumulate_grad_batches: 2, gradient_checkpointing, grad_clip: 0 };
+    const losses: number[][] = [];
+    for (const scale of [256, 512]) {
+      const options = { accumulate_grad_batches: 2, grad_clip: 0 };
       await withModel(gpu, modelConfig({ ...CONFIG, n_layer: 3 }), options, async (model) => {
         model.setLossScale({ scale, finite_steps: 0 });
         for (let step = 1; step <= 2; step++) {
           model.step(step, 0.01, [batch(CONFIG, 4 * step), batch(CONFIG, 4 * step + 2)]);
         }
-        const metrics = (await model.readMetrics()).map(({ loss, grad_norm }) => ({ loss, grad_norm }));
-        results.push({ metrics, weights: scale === 512 ? undefined : await model.weights() });
+        losses.push((await model.readMetrics()).map(({ loss }) => loss));
       });
     }
-    const [first, other, ...again] = results as { metrics: { loss: number }[]; weights: unknown }[];
-    for (const result of again) assert.deepEqual(result, first);
-    other!.metrics.forEach(({ loss }, i) => assert(Math.abs(loss - first!.metrics[i]!.loss) < 1e-3));
+    losses[0]!.forEach((loss, i) => assert(Math.abs(loss - losses[1]![i]!) < 1e-3));
   }));
 
 Deno.test("every optimizer lowers the loss in half precision", () =>

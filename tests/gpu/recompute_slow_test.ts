@@ -6,7 +6,7 @@ import { OPERANDS, withGpu } from "./support.ts";
 
 for (const { name, options } of OPERANDS.filter(({ name }) => !/^textures$|GPU/.test(name))) {
   Deno.test(`losses, gradients and weights are bit-identical to those of what is kept: ${name}`, () =>
-    withGpu(options, (gpu) => assertSameBits(gpu, CONFIG, ["selective", "block"])));
+    withGpu(options, (gpu) => assertSameBits(gpu, CONFIG)));
 }
 
 const VARIANTS: Record<string, ModelConfig> = {
@@ -33,6 +33,15 @@ const VARIANTS: Record<string, ModelConfig> = {
 for (const [name, config] of Object.entries(VARIANTS)) {
   for (const options of [{}, { profile: "gpu" as const, operands: "buffer" as const }]) {
     Deno.test(`so are those of a model ${name}, ${options.profile ?? "usual"} kernels`, () =>
-      withGpu(options, (gpu) => assertSameBits(gpu, config, ["selective", "block"])));
+      withGpu(options, (gpu) => assertSameBits(gpu, config)));
+  }
+}
+
+const SWIGLU = modelConfig({ ...SHAPE, n_layer: 2, norm_type: "rms_norm", mlp_type: "swiglu", bias: false });
+
+for (const [name, config] of Object.entries({ ...VARIANTS, "with SwiGLU": SWIGLU })) {
+  for (const options of [{}, { profile: "gpu" as const, operands: "buffer" as const }]) {
+    Deno.test(`in half precision so are those of a model ${name}, ${options.profile ?? "usual"} kernels`, () =>
+      withGpu(options, (gpu) => assertSameBits(gpu, config, "f16")));
   }
 }

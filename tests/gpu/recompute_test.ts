@@ -9,8 +9,10 @@ import { OPERANDS, withGpu } from "./support.ts";
 
 for (const { name, options } of OPERANDS.filter(({ name }) => /^textures$|GPU/.test(name))) {
   Deno.test(`losses, gradients and weights are bit-identical to those of what is kept: ${name}`, () =>
-    withGpu(options, (gpu) => assertSameBits(gpu, CONFIG, ["selective", "block"])));
+    withGpu(options, (gpu) => assertSameBits(gpu, CONFIG)));
 }
+
+Deno.test("so are those in half precision", () => withGpu({}, (gpu) => assertSameBits(gpu, CONFIG, "f16")));
 
 Deno.test("so are those of a model in which everything is another variant", () =>
   withGpu({}, (gpu) => {
@@ -26,7 +28,7 @@ Deno.test("so are those of a model in which everything is another variant", () =
       mlp_type: "swiglu",
       bias: false,
     });
-    return assertSameBits(gpu, config, ["selective", "block"]);
+    return assertSameBits(gpu, config);
   }));
 
 Deno.test("planned memory falls, and what is computed again counts as no work", () =>

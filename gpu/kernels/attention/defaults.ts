@@ -4,6 +4,7 @@
  * them; those for GPUs are reasoned from registers only, and the same for all makers.
  */
 
+import { vectorLanes } from "../lanes.ts";
 import { type CachedChoice, type CachedShape } from "./generate_cached.ts";
 import { type AttentionShape, type AttentionTiles, headColumns } from "./generate_text.ts";
 import { keyHeads } from "./pattern.ts";
@@ -39,7 +40,7 @@ export function defaultTiles(
       : { queries: 1, keys: 4, workgroup: 64, heads: 1 };
   }
   const H = kind === "keys" ? keyHeads(shape) : shape.H;
-  const lanes = profile === "llvmpipe512" ? 16 : 8;
+  const lanes = vectorLanes(profile);
   // Rows that an invocation owns: more share a load, but text, and with it compile time, grows with rows × columns.
   const { queries, keys } = shape.sparse !== undefined ? { queries: 1, keys: 1 } : {
     forward: { queries: atLeast1((shape.T < 512 ? 48 : 64) / D, 4), keys: 2 },

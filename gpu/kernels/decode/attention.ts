@@ -8,6 +8,7 @@ import { logicalLength, rowsOf, type Tensor } from "../../graph.ts";
 import type { Op } from "../../op.ts";
 import { type CachedAttentionOptions, cachedShape, dispatchCached } from "../attention/mod.ts";
 import type { CachedShape } from "../attention/generate_cached.ts";
+import { subgroupReduce } from "../lanes.ts";
 import { FALL, keyHeads, patternFunctions } from "../attention/pattern.ts";
 
 interface DecodeAttrs {
@@ -49,10 +50,6 @@ function kernelText(shape: CachedShape, lanes: number): string {
   const { H, hd, T_max, alibi } = shape;
   const D = Math.ceil(hd / 4); // vec4s of a head
   const parts = Math.ceil(D / lanes); // vec4s of a head that a lane holds
-  const halves: number[] = [];
-  for (let half = lanes / 2; half >= 1; half /= 2) halves.push(half);
-  const butterfly = (combine: (a: string, b: string) => string) =>
-    halves.map((half) => `  v = ${combine("v", `subgroupShuffleXor(v, ${half}u)`)};\n`).join("");
   const turn = (v: string, components: string[]) =>
     components.map((c) => `subgroupShuffle(${v}${c}, next)`).join(", ");
   const scores = (part: number) => {
@@ -72,15 +69,9 @@ ${
 `;
   };
   return `${patternFunctions(shape)}
-fn lane_sum(value: f32) -> f32 {
-  var v = value;
-${butterfly((a, b) => `${a} + ${b}`)}  return v;
-}
-fn lane_max(value: f32) -> f32 {
-  var v = value;
-${butterfly((a, b) => `max(${a}, ${b})`)}  return v;
-}
-@compute @workgroup_size(${lanes})
+${subgroupReduce("lane_sum", lanes, (a, b) => `${a} + ${b}`)}${
+    subgroupReduce("lane_max", lanes, (a, b) => `max(${a}, ${b})`)
+  }@compute @workgroup_size(${lanes})
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_id) local: vec3u,

@@ -8,6 +8,7 @@
 import { logicalLength, physicalLength, type Tensor } from "../../graph.ts";
 import { type Arg, floatLiteral } from "../../lower.ts";
 import type { Op } from "../../op.ts";
+import { subgroupReduce } from "../lanes.ts";
 import { loadVector, type PackedWeight, paddedK, panelCount, panelVectors } from "./packed.ts";
 
 /** Most rows that share a load of the weights: more accumulators would leave the registers. */
@@ -154,19 +155,13 @@ const turned = (a: string): string =>
 
 /** WGSL of `statistics(row, lane)`: mean and 1 / deviation of a row, the same in every lane. */
 function statisticsText({ type, epsilon }: DecodeNorm, C: number, cols: number, lanes: number): string {
-  const steps: string[] = [];
-  for (let half = lanes / 2; half >= 1; half /= 2) {
-    steps.push(`  v += subgroupShuffleXor(v, ${half}u);\n`);
-  }
   const mean = type === "rms_norm" ? "  let mean = 0.0;\n" : `  var sum = 0.0;
   for (var col = lane; col < ${cols}u; col += ${lanes}u) { sum += dot(load_x(row, col), vec4f(1.0)); }
   let mean = lane_sum(sum) / ${floatLiteral(C)};
 `;
-  return `fn lane_sum(value: f32) -> f32 {
-  var v = value;
-${steps.join("")}  return v;
-}
-fn inside(col: u32) -> vec4f { // 1 in true columns, 0 in padding
+  return `${
+    subgroupReduce("lane_sum", lanes, (a, b) => `${a} + ${b}`)
+  }fn inside(col: u32) -> vec4f { // 1 in true columns, 0 in padding
   return select(vec4f(0.0), vec4f(1.0), vec4u(4u * col) + vec4u(0u, 1u, 2u, 3u) < vec4u(${C}u));
 }
 fn statistics(row: u32, lane: u32) -> vec2f {

@@ -4,6 +4,7 @@
  */
 
 import type { PlanTarget } from "../../plan.ts";
+import { vectorLanes } from "../lanes.ts";
 
 export { decodeAttention } from "./attention.ts";
 export { type DecodeCache, decodeLinear, type DecodeNorm } from "./linear.ts";
@@ -12,5 +13,5 @@ export { type PackedWeight, packedWeight, packWeight, type WeightPrecision } fro
 /** Lanes of a subgroup on an adapter that these kernels are for; undefined on others. */
 export function decodeLanes(target: PlanTarget): number | undefined {
   if (target.profile === "gpu" || !target.hasSubgroups || target.operands !== "texture") return undefined;
-  return target.profile === "llvmpipe512" ? 16 : 8;
+  return vectorLanes(target.profile);
 }

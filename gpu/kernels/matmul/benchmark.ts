@@ -13,6 +13,7 @@ import { plan } from "../../plan.ts";
 import { Program } from "../../program.ts";
 import { Readback } from "../../readback.ts";
 import { linear, matmulTransposed, weightGradient } from "./mod.ts";
+import { worstError } from "./sampled_error.ts";
 import type { MatmulMode } from "./spec.ts";
 
 /** A product to measure: C [M, N] with sums of length K, in one of the three layouts. */
@@ -34,9 +35,6 @@ export interface MatmulSpeed extends MatmulShape {
 
 /** Seconds of one group of products. */
 const GROUP_SECONDS = 0.1;
-
-/** Elements of the result that are checked. */
-const CHECKED = 64;
 
 /**
  * Measures one product.
@@ -109,23 +107,4 @@ function product(mode: MatmulMode, a: Tensor, b: Tensor, bias: () => Tensor): Te
     case "TN":
       return weightGradient(a, b);
   }
-}
-
-function worstError(
-  { mode, M, N, K }: MatmulShape,
-  a: Float32Array,
-  b: Float32Array,
-  c: Float32Array,
-): number {
-  let worst = 0;
-  for (let i = 0; i < CHECKED; i++) {
-    const row = Math.floor(i * M / CHECKED);
-    const col = (i * 7919) % N;
-    let sum = 0;
-    for (let k = 0; k < K; k++) {
-      sum += a[mode === "TN" ? k * M + row : row * K + k]! * b[mode === "NT" ? col * K + k : k * N + col]!;
-    }
-    worst = Math.max(worst, Math.abs(c[row * N + col]! - sum));
-  }
-  return worst;
 }

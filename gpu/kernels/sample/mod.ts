@@ -7,6 +7,7 @@
 import { logicalLength, physicalLength, rowsOf, type Tensor } from "../../graph.ts";
 import type { Lowering } from "../../lower.ts";
 import type { Op } from "../../op.ts";
+import { subgroupReduce, vectorLanes } from "../lanes.ts";
 import sampleWgsl from "./sample.wgsl" with { type: "text" };
 
 /** Steps that the rings of random numbers and of tokens hold. */
@@ -74,17 +75,13 @@ function laneSums({ profile, hasSubgroups }: Lowering): { text: string; lanes: n
       }`,
     };
   }
-  const lanes = profile === "llvmpipe512" ? 16 : 8;
-  const reduce = (name: string, combine: string) => {
-    let steps = "";
-    for (let half = lanes / 2; half >= 1; half /= 2) {
-      steps += `  b = vec4f(${
-        ["x", "y", "z", "w"].map((c) => `subgroupShuffleXor(a.${c}, ${half}u)`).join(", ")
-      });\n  a = ${combine};\n`;
-    }
-    return `fn lane_${name}(v: vec4f, lane: u32) -> vec4f {\n  var a = v;\n  var b = v;\n${steps}  return a;\n}\n`;
-  };
-  return { lanes, text: reduce("sum", "a + b") + reduce("max", "max(a, b)") };
+  const lanes = vectorLanes(profile);
+  const reduce = (name: string, combine: (a: string, b: string) => string) =>
+    `${subgroupReduce(`one_${name}`, lanes, combine)}fn lane_${name}(v: vec4f, lane: u32) -> vec4f {
+  return vec4f(${["x", "y", "z", "w"].map((c) => `one_${name}(v.${c})`).join(", ")});
+}
+`;
+  return { lanes, text: reduce("sum", (a, b) => `${a} + ${b}`) + reduce("max", (a, b) => `max(${a}, ${b})`) };
 }
 
 /**
