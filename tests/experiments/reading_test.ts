@@ -250,7 +250,7 @@ Deno.test("two processes that read while a third one writes see every line once,
   inFolder(async (dir) => {
     const LINES = 600;
     const door = JSON.stringify(import.meta.resolve("../../experiments/mod.ts"));
-    const run = async (name: string, body: string): Promise<string> => {
+    const run = async (name: string, body: string, arg = ""): Promise<string> => {
       await Deno.writeTextFile(join(dir, name), body);
       const { stdout, success } = await new Deno.Command(Deno.execPath(), {
         args: [
@@ -260,6 +260,7 @@ Deno.test("two processes that read while a third one writes see every line once,
           "--config",
           join(import.meta.dirname!, "../../deno.json"),
           join(dir, name),
+          arg,
         ],
         stderr: "inherit",
       }).output();
@@ -280,7 +281,9 @@ Deno.test("two processes that read while a third one writes see every line once,
           const listed = entry.metrics.by_name.x;
           if (listed !== undefined && (listed.last !== listed.count - 1 || listed.count > length)) throw new Error("not whole");
           if (entry.problems.length > 0) throw new Error(entry.problems.join());
-          looks++;
+          if (looks++ === 0) Deno.writeTextFileSync(${
+      JSON.stringify(join(dir, "looked"))
+    } + Deno.args[0], "");
         }
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
@@ -288,11 +291,19 @@ Deno.test("two processes that read while a third one writes see every line once,
     const writer = `
       import { startRun } from ${door};
       const run = await startRun({ runs_dir: ${JSON.stringify(join(dir, "runs"))} });
+      const looked = (name) => { try { return Deno.statSync(${
+      JSON.stringify(join(dir, "looked"))
+    } + name).isFile; } catch { return false; } };
       for (let i = 0; i < ${LINES}; i++) {
         run.log({ x: i });
+        while (i === 100 && !(looked("a") && looked("b"))) await new Promise((resolve) => setTimeout(resolve, 10));
         if (i % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 10));
       }
       run.finish();`;
-    const [a, b] = await Promise.all([run("a.ts", reader), run("b.ts", reader), run("writer.ts", writer)]);
+    const [a, b] = await Promise.all([
+      run("a.ts", reader, "a"),
+      run("b.ts", reader, "b"),
+      run("writer.ts", writer),
+    ]);
     assert.ok(Number(a) > 1 && Number(b) > 1, `${a} and ${b} looks`);
   }));

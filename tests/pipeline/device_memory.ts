@@ -52,15 +52,17 @@ function textureBytes({ size, format }: GPUTextureDescriptor): number {
 }
 
 /**
- * Trains on the corpus of `inFolder` to the end, with an evaluation, a sample and a checkpoint.
+ * Trains on the corpus of `inFolder` to the end, with an evaluation and a sample after the first step, whose programs stay, so that
+ * the checkpoint at the end comes beside all else.
  *
  * @returns the most bytes that were on the device, and what `plan` says
  */
 export async function measurePlanned(
   dir: string,
   model: string,
-  training: NonNullable<TrainOptions["training"]>,
+  settings: NonNullable<TrainOptions["training"]>,
 ): Promise<{ peak: number; planned: number }> {
+  const training = { eval_interval: 1, sample_interval: 1, ...settings };
   const flags = Object.fromEntries(
     Object.entries(training).map(([key, value]) => [`training.${key}`, value]),
   );
