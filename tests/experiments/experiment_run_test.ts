@@ -2,7 +2,6 @@
 
 import assert from "assert";
 import { basename, join } from "path";
-import { readRun } from "../../experiments/mod.ts";
 import { ended, inFolder, lastStepOf } from "../pipeline/training_support.ts";
 import {
   experiment,
