@@ -235,11 +235,20 @@ export class Program {
     profiler?.submitted();
   }
 
-  /** Records and submits all dispatches once for each of several steps, one after the other. Does not wait. */
-  runSteps(steps: StepValues[]): void {
+  /**
+   * Records and submits all dispatches once for each of several steps, one after the other. Does not wait.
+   *
+   * @param input words of an input array that are set before a step, whatever the steps before wrote there
+   */
+  runSteps(
+    steps: StepValues[],
+    input?: { name: string; values: { step: number; at: number; value: number }[] },
+  ): void {
     const { device } = this.#gpu;
-    const bytes = new Uint8Array(steps.length * 32);
-    steps.forEach((values, i) => bytes.set(new Uint8Array(packStep(values)), i * 32));
+    const { values = [] } = input ?? {};
+    const bytes = new Uint8Array(steps.length * 32 + values.length * 4);
+    steps.forEach((step, i) => bytes.set(new Uint8Array(packStep(step)), i * 32));
+    new Uint32Array(bytes.buffer, steps.length * 32).set(values.map(({ value }) => value));
     if (this.#steps === undefined || this.#steps.size < bytes.length) {
       this.#steps = this.#buffer(bytes.length, 0, "steps");
     }
@@ -247,6 +256,11 @@ export class Program {
     const encoder = device.createCommandEncoder();
     for (const i of steps.keys()) {
       encoder.copyBufferToBuffer(this.#steps, i * 32, this.#step, 0, 32);
+      values.forEach(({ step, at }, v) => {
+        if (step !== i) return;
+        const target = this.inputBuffer(input!.name);
+        encoder.copyBufferToBuffer(this.#steps!, steps.length * 32 + v * 4, target, at * 4, 4);
+      });
       this.encode(encoder);
     }
     device.queue.submit([encoder.finish()]);

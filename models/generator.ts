@@ -44,6 +44,14 @@ export interface GenerationOptions extends Sampling {
   sample?: number;
 }
 
+/** A text of a batch. */
+export interface BatchText {
+  /** At least one token; of a longer one than the context only the end counts. */
+  prompt: ArrayLike<number>;
+  /** See `GenerationOptions`. @default 0 */
+  sample?: number;
+}
+
 /** How a generator holds the weights. */
 export interface GeneratorOptions {
   /**
@@ -69,6 +77,8 @@ export interface GenerationPlans {
   one: Plan;
   /** A chunk of the prompt that all sequences share; it shares the states of `one`, the KV cache. */
   chunk: Plan;
+  /** A chunk of each sequence's own; the same as `chunk` for one sequence. */
+  each: () => Plan;
   /** What fills the packed weights, which are states of `one` too; undefined where it has none. */
   pack: Plan | undefined;
 }
@@ -96,11 +106,12 @@ export function generationPlans(
       { hint: "leave generation.precision at f32" },
     );
   }
-  const planOf = (N: number, copies?: number) =>
-    plan(cachedGraph(config, { B: copies === undefined ? B : 1, N, copies: copies ?? B }), target, layout);
+  const planOf = (sequences: number, N: number) =>
+    plan(cachedGraph(config, { B: sequences, N, copies: B }), target, layout);
   return {
-    one: packing === undefined ? planOf(1) : plan(decodeGraph(config, { B, packing }), target, layout),
-    chunk: planOf(chunkLength(config), B),
+    one: packing === undefined ? planOf(B, 1) : plan(decodeGraph(config, { B, packing }), target, layout),
+    chunk: planOf(1, chunkLength(config)),
+    each: () => planOf(B, chunkLength(config)),
     pack: packing && plan(packGraph(config, packing), target, layout),
   };
 }
@@ -144,9 +155,12 @@ export class Generator {
         this.#pack = new Program(this.#gpu, plans.pack, this.#store, this.#kernels);
         this.#pack.run();
       }
-      const one = new Program(this.#gpu, plans.one, this.#store, this.#kernels, this.#pack);
-      const chunk = new Program(this.#gpu, plans.chunk, this.#store, this.#kernels, one);
-      this.#decoders.set(B, decoder = new Decoder(this.config, B, one, chunk));
+      const open = (plan: Plan, states?: Program) =>
+        new Program(this.#gpu, plan, this.#store, this.#kernels, states);
+      const one = open(plans.one, this.#pack);
+      const chunk = open(plans.chunk, one);
+      decoder = new Decoder(this.config, B, { one, chunk, each: () => open(plans.each(), one) });
+      this.#decoders.set(B, decoder);
     }
     return decoder;
   }
@@ -177,21 +191,23 @@ export class Generator {
    * @throws UserError when a logit is NaN or Infinity: the weights are broken.
    */
   async *generate(prompt: ArrayLike<number>, options: GenerationOptions): AsyncGenerator<number> {
-    for await (const [token] of this.generateBatch(prompt, options, [options.sample ?? 0])) yield token!;
+    const { sample = 0, ...choice } = options;
+    for await (const [token] of this.generateBatch([{ prompt, sample }], choice)) yield token!;
   }
 
   /**
-   * Generates several texts of one prompt at once; each is the one that `generate` makes of its number.
+   * Generates several texts at once; each is the one that `generate` makes of its prompt and number, but for the last digits
+   * of logits. They go in step: while a longer prompt is still read, token by token from the shortest one's end on, the
+   * others are written already; so prompts are best of about the same length.
    *
-   * @param samples numbers of the samples
-   * @returns a token of each text at a time, in the order of `samples`
+   * @returns a token of each text at a time, in their order; undefined for one that is still read, or is done
+   * @throws UserError when a logit is NaN or Infinity: the weights are broken.
    */
   async *generateBatch(
-    prompt: ArrayLike<number>,
+    texts: readonly BatchText[],
     options: Omit<GenerationOptions, "sample">,
-    samples: readonly number[],
-  ): AsyncGenerator<number[]> {
-    yield* this.#decoder(samples.length).generate(Array.from(prompt), options, samples);
+  ): AsyncGenerator<(number | undefined)[]> {
+    if (texts.length > 0) yield* this.#decoder(texts.length).generate(texts, options);
   }
 
   /** Frees the programs; the weights stay. */
@@ -201,23 +217,32 @@ export class Generator {
   }
 }
 
-/** The programs of B sequences side by side, which have one prompt and the same length, and their cache. */
+/** The programs of B sequences side by side, and their cache, in which all have the same length. */
 class Decoder {
   readonly #config: ModelConfig;
   readonly #B: number;
   readonly #one: Program;
+  /** A chunk that all sequences share. */
   readonly #chunk: Program;
+  /** A chunk of each sequence's own, made when it is first needed. */
+  #each: Program | undefined;
+  readonly #openEach: () => Program;
   readonly #chunkLength: number;
   /** Tokens in the cache, of each sequence. */
   #position = 0;
   /** Seconds of a step, by the last submit of several. */
   #seconds = Infinity;
 
-  constructor(config: ModelConfig, B: number, one: Program, chunk: Program) {
+  constructor(
+    config: ModelConfig,
+    B: number,
+    { one, chunk, each }: { one: Program; chunk: Program; each: () => Program },
+  ) {
     this.#config = config;
     this.#B = B;
     this.#one = one;
     this.#chunk = chunk;
+    this.#openEach = each;
     this.#chunkLength = chunkLength(config);
   }
 
@@ -234,11 +259,12 @@ class Decoder {
   }
 
   /**
-   * Reads tokens in behind those in the cache: of each sequence its own, or of all the same.
+   * Reads tokens in behind those in the cache: of each sequence its own, as many as the first has, or of all the same.
    *
+   * @param onLast told of the program that runs last, before it does
    * @returns the program that ran last, which has the logits
    */
-  #ingest(sequences: ArrayLike<number>[]): Program {
+  #ingest(sequences: ArrayLike<number>[], onLast?: (program: Program) => void): Program {
     const { n_positions } = this.#config;
     const { length } = sequences[0]!;
     if (length === 0) throw new Error("no tokens to feed");
@@ -246,94 +272,136 @@ class Decoder {
     let last = this.#one;
     for (let at = 0; at < length;) {
       const rest = length - at;
-      const chunked = sequences.length === 1 && rest > 1 &&
-        this.#position + this.#chunkLength <= n_positions;
+      const chunked = rest > 1 && this.#position + this.#chunkLength <= n_positions;
       const count = chunked ? Math.min(rest, this.#chunkLength) : 1;
-      last = chunked ? this.#chunk : this.#one;
-      const ids = new Uint32Array(chunked ? this.#chunkLength : this.#B); // the tail of a chunk is overwritten later
-      if (chunked) { for (let i = 0; i < count; i++) ids[i] = sequences[0]![at + i]!; }
-      else for (let b = 0; b < this.#B; b++) ids[b] = (sequences[b] ?? sequences[0]!)[at]!;
+      const N = chunked ? this.#chunkLength : 1;
+      const rows = chunked ? sequences.length : this.#B;
+      last = !chunked ? this.#one : rows === 1 ? this.#chunk : this.#each ??= this.#openEach();
+      const ids = new Uint32Array(rows * N); // the tail of a chunk is overwritten later
+      for (let b = 0; b < rows; b++) {
+        const tokens = sequences[b] ?? sequences[0]!;
+        for (let i = 0; i < count; i++) ids[b * N + i] = tokens[at + i] ?? 0;
+      }
       last.write("input_ids", ids);
       last.setStep({ position: this.#position, last: count - 1 });
-      last.run();
       this.#position += count;
       at += count;
+      if (at === length) onLast?.(last);
+      last.run();
     }
     return last;
   }
 
   async *generate(
-    prompt: number[],
+    given: readonly BatchText[],
     options: Omit<GenerationOptions, "sample">,
-    samples: readonly number[],
-  ): AsyncGenerator<number[]> {
+  ): AsyncGenerator<(number | undefined)[]> {
     const { n_positions } = this.#config;
     const { max_new_tokens } = options;
-    const texts = samples.map(() => [...prompt]);
-    for (const program of [this.#one, this.#chunk]) program.write("sampling", packSampling(options));
-    let done = 0;
-    /** Hands over the random numbers of the next tokens. */
-    const prepare = (program: Program, steps: number) => {
+    const sampling = packSampling(options);
+    /** Of each text the tokens since the context began; token i of all of them goes in at the same time. */
+    const texts = given.map(({ prompt, sample = 0 }) => ({
+      tokens: Array.from(prompt).slice(-n_positions),
+      sample,
+      done: 0,
+    }));
+    const isDone = ({ done }: typeof texts[number]) => done >= max_new_tokens;
+    const isSame = given.every(({ prompt }) => hasTokens(prompt, given[0]!.prompt));
+
+    /** Hands over the random numbers of steps of which the first draws token `first`; where a text has it, none is needed. */
+    const prepare = (program: Program, first: number, steps: number) => {
       const randoms = new Float32Array(SAMPLE_RING * this.#B);
       for (let step = 0; step < steps; step++) {
-        samples.forEach((sample, b) => {
-          randoms[step * this.#B + b] = samplingNumber({ seed: options.seed, sample, position: done + step });
+        texts.forEach(({ tokens, sample, done }, b) => {
+          const ahead = first + step - tokens.length;
+          if (ahead < 0) return;
+          randoms[step * this.#B + b] = samplingNumber({
+            seed: options.seed,
+            sample,
+            position: done + ahead,
+          });
         });
       }
+      program.write("sampling", sampling);
       program.write("randoms", randoms);
     };
-    /** Brings the tokens of the last steps home. */
-    const collect = async (program: Program, steps: number): Promise<number[][]> => {
-      const tokens = new Uint32Array((await program.read("tokens")).buffer);
-      const rows = Array.from(
-        { length: steps },
-        (_, i) => [...tokens.subarray(i * this.#B, (i + 1) * this.#B)],
-      );
-      if (rows.flat().includes(BROKEN_LOGITS)) await reportBroken(program, options);
-      rows.forEach((row) => row.forEach((token, b) => texts[b]!.push(token)));
-      done += steps;
+    /** Brings home what those steps drew. */
+    const collect = async (program: Program, first: number, steps: number) => {
+      const ring = new Uint32Array((await program.read("tokens")).buffer);
+      const rows: (number | undefined)[][] = [];
+      for (let step = 0; step < steps; step++) {
+        const row = texts.map((text, b) => {
+          const isNext = text.tokens.length === first + step;
+          if (!isNext || isDone(text)) return undefined;
+          const token = ring[step * this.#B + b]!;
+          text.tokens.push(token);
+          text.done++;
+          return token;
+        });
+        if (row.includes(BROKEN_LOGITS)) await reportBroken(program, options);
+        if (row.some((token) => token !== undefined)) rows.push(row);
+      }
       return rows;
     };
-    /** Reads the end of each text in, as if nothing had been before, and draws a token. */
-    const begin = async (length: number): Promise<number[][]> => {
+    /** Reads in what all texts have, as if nothing had been before, and draws a token. */
+    const begin = async () => {
       this.reset();
-      for (const program of [this.#one, this.#chunk]) prepare(program, 1);
-      const sequences = texts.map((text) => text.slice(-length));
-      const last = this.#ingest(done === 0 ? sequences.slice(0, 1) : sequences);
-      return await collect(last, 1);
+      const length = Math.min(...texts.filter((text) => !isDone(text)).map(({ tokens }) => tokens.length));
+      const sequences = texts.map(({ tokens }) => tokens.slice(0, length));
+      const isShared = isSame && texts[0]!.done === 0;
+      const last = this.#ingest(
+        isShared ? sequences.slice(0, 1) : sequences,
+        (program) => prepare(program, length, 1),
+      );
+      return await collect(last, length, 1);
     };
 
-    yield* await begin(n_positions);
-    while (done < max_new_tokens) {
-      if (this.#position === n_positions) {
-        yield* await begin(Math.max(1, n_positions >> 1));
+    if (max_new_tokens === 0) return;
+    yield* await begin();
+    let ran = 1;
+    while (!texts.every(isDone)) {
+      const first = this.#position;
+      if (first === n_positions) { // all that are not done have the same length
+        for (const text of texts) text.tokens = text.tokens.slice(-Math.max(1, n_positions >> 1));
+        yield* await begin();
         continue;
       }
-      const steps = Math.min(this.#burst(done), max_new_tokens - done, n_positions - this.#position);
-      prepare(this.#one, steps);
-      this.#one.write("input_ids", Uint32Array.from(texts, (text) => text.at(-1)!));
+      const longest = Math.max(...texts.map(({ tokens, done }) => tokens.length + max_new_tokens - done));
+      const steps = Math.min(this.#burst(ran), longest - first - 1, n_positions - first);
+      prepare(this.#one, first + 1, steps);
+      this.#one.write("input_ids", Uint32Array.from(texts, ({ tokens }) => tokens[first] ?? 0));
+      const prompts = texts.flatMap(({ tokens }, at) =>
+        tokens.slice(first + 1, first + steps).map((value, i) => ({ step: i + 1, at, value }))
+      );
       const time = performance.now();
-      this.#one.runSteps(Array.from({ length: steps }, (_, slot): StepValues => ({
-        position: this.#position + slot,
-        slot,
-      })));
+      this.#one.runSteps(
+        Array.from({ length: steps }, (_, slot): StepValues => ({ position: first + slot, slot })),
+        { name: "input_ids", values: prompts },
+      );
       this.#position += steps;
-      const rows = await collect(this.#one, steps);
+      ran += steps;
+      const rows = await collect(this.#one, first + 1, steps);
       this.#seconds = (performance.now() - time) / 1000 / steps;
       yield* rows;
     }
   }
 
-  /** Steps of the next submit: few at first, and never more than fit in {@link BURST_SECONDS}. */
-  #burst(done: number): number {
+  /** Steps of the next submit: as many as ran so far, so few at first, and no more than fit in {@link BURST_SECONDS}. */
+  #burst(ran: number): number {
     const fit = Math.floor(BURST_SECONDS / this.#seconds);
-    return Math.max(1, Math.min(fit, done, SAMPLE_RING));
+    return Math.max(1, Math.min(fit, ran, SAMPLE_RING));
   }
 
   destroy(): void {
     this.#one.destroy();
     this.#chunk.destroy();
+    this.#each?.destroy();
   }
+}
+
+/** Whether two prompts have the same tokens. */
+function hasTokens(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
+  return a === b || a.length === b.length && Array.from(a).every((token, i) => token === b[i]);
 }
 
 /** Says which logit is broken. */

@@ -130,7 +130,7 @@ export async function benchmarkGeneration(
   const store = new ParameterStore(gpu, parameterSpecs(config), { training: false });
   writeInitialWeights(store, config, seed);
   const generator = new Generator(gpu, config, store, { packed: true, precision });
-  const samples = Array.from({ length: sequences }, (_, sample) => sample);
+  const texts = Array.from({ length: sequences }, (_, sample) => ({ prompt: [0], sample }));
   try {
     const greedy = { temperature: 0, top_k: 0, top_p: 1, seed };
     let first_step_seconds = NaN;
@@ -138,7 +138,7 @@ export async function benchmarkGeneration(
     let [done, warm, inGroup, begin] = [0, 0, 0, 0];
     while (done < max_steps) {
       const choice = { ...greedy, max_new_tokens: config.n_positions };
-      for await (const _tokens of generator.generateBatch([0], choice, samples)) {
+      for await (const _tokens of generator.generateBatch(texts, choice)) {
         if (warm < WARM_UP) {
           if (warm++ === 0) first_step_seconds = performance.now() / 1000;
           begin = performance.now();

@@ -55,7 +55,7 @@ export async function* generateText(
   options: TextOptions = {},
 ): AsyncGenerator<string> {
   const { sample = 0, onEnd, precision: _, ...keys } = options;
-  const prompt = keys.prompt === "" ? "\n" : keys.prompt;
+  const prompt = promptText(keys.prompt);
   const config = validate(generationSectionSchema, { ...keys, prompt }, { prefix: ["generation"] });
   const { held, finish } = holdBack(config.stop);
   const decoder = tokenizer.decoder();
@@ -72,6 +72,11 @@ export async function* generateText(
   const rest = stop === undefined ? text + finish() : text;
   if (rest !== "") yield rest;
   onEnd?.({ tokens, stop });
+}
+
+/** The text that stands for a prompt: a new line for an empty one, or for none. */
+export function promptText(prompt: string | undefined): string {
+  return prompt === undefined || prompt === "" ? "\n" : prompt;
 }
 
 /**

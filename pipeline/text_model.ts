@@ -9,7 +9,7 @@ import { type Tokenizer, tokenizerFromJSON } from "../data/mod.ts";
 import { ensureAdapter, type Gpu, openGpu, type ParameterStore } from "../gpu/mod.ts";
 import { Generator, type LoadedModel, loadWeights, openModel } from "../models/mod.ts";
 import { type Attention, attentionOver } from "./attention.ts";
-import { generateText, type TextOptions } from "./generate_text.ts";
+import { generateText, promptText, type TextOptions } from "./generate_text.ts";
 import { sideBySide } from "./side_by_side.ts";
 import { tokenizerOfModel } from "./initial_model.ts";
 import { resolveRunConfig, type RunConfig } from "./run_config.ts";
@@ -108,14 +108,20 @@ export class TextModel implements Disposable {
   }
 
   /**
-   * Several texts of one prompt, written side by side as the first of them that is read goes on: each is what `generate` makes
-   * of its number, but the weights are read once for all.
+   * Several texts, written side by side as the first of them that is read goes on: each is what `generate` makes of its prompt
+   * and number, but the weights are read once for all. Prompts are best of about the same length.
    *
-   * @param samples numbers of the samples
+   * @param texts prompt: as in `TextOptions`; sample: its number among those of the same prompt
    */
-  generateTogether(samples: readonly number[]): ((options: TextOptions) => AsyncGenerator<string>)[] {
-    return sideBySide(this.#generator, samples).map((source, i) => (options) =>
-      generateText(source, this.tokenizer, { ...options, sample: samples[i]! })
+  generateTogether(
+    texts: readonly Pick<TextOptions, "prompt" | "sample">[],
+  ): ((options: Omit<TextOptions, "prompt" | "sample">) => AsyncGenerator<string>)[] {
+    const tokens = texts.map(({ prompt, sample = 0 }) => ({
+      prompt: this.tokenizer.encode(promptText(prompt)),
+      sample,
+    }));
+    return sideBySide(this.#generator, tokens).map((source, i) => (options) =>
+      generateText(source, this.tokenizer, { ...options, ...texts[i]! })
     );
   }
 

@@ -1,15 +1,16 @@
 /** The command `chatgot generate`: lets a trained model write. */
 
 import { Command } from "commander";
-import { displayPath, onInterrupt, UserError } from "../../common/mod.ts";
-import { unknownCharacters } from "../generate_text.ts";
+import { displayPath, fileError, onInterrupt, UserError, userPath } from "../../common/mod.ts";
+import { promptText, unknownCharacters } from "../generate_text.ts";
 import { findModel, TextModel } from "../text_model.ts";
 import { writeSamples } from "../write_samples.ts";
 import { addJsonFlag, numberFlag } from "./flags.ts";
 
 interface GenerateFlags {
   modelPath: string;
-  prompt?: string;
+  prompt?: string[];
+  promptFile?: string;
   maxNewTokens?: number;
   temperature?: number;
   topK?: number;
@@ -43,8 +44,11 @@ export function generateCommand(): Command {
     )
     .option(
       "--prompt <text>",
-      "text to go on from; - reads standard input; an empty one stands for a new line",
+      "text to go on from; - reads standard input; an empty one stands for a new line (repeat for more, which are " +
+        "written side by side)",
+      (text: string, before: string[] = []) => [...before, text],
     )
+    .option("--prompt-file <file>", "a text file with a prompt a line; \\n stands for a new line")
     .option("--max-new-tokens <count>", "tokens to generate", numberFlag("max-new-tokens"))
     .option(
       "--temperature <number>",
@@ -59,7 +63,7 @@ export function generateCommand(): Command {
     )
     .option("--seed <number>", "the same seed writes the same text", numberFlag("seed"))
     .option("--precision <kind>", "how weights stand while decoding: f32, or f16 for fewer bytes to read")
-    .option("--num-samples <count>", "how many texts", numberFlag("num-samples"))
+    .option("--num-samples <count>", "how many texts of each prompt", numberFlag("num-samples"))
     .option(
       "--stop <text>",
       "a text at which generation ends (repeat for more); \\n stands for a new line",
@@ -76,10 +80,10 @@ export function generateCommand(): Command {
 }
 
 async function generate(flags: GenerateFlags): Promise<void> {
-  const given = flags.prompt === "-" ? await new Response(Deno.stdin.readable).text() : flags.prompt;
+  const prompts = await promptsOf(flags);
   const { loaded, config } = await findModel(flags.modelPath, {
     flags: {
-      "generation.prompt": given === "" ? "\n" : given,
+      "generation.prompt": prompts?.[0],
       "generation.max_new_tokens": flags.maxNewTokens,
       "generation.temperature": flags.temperature,
       "generation.top_k": flags.topK,
@@ -92,8 +96,7 @@ async function generate(flags: GenerateFlags): Promise<void> {
   });
   loaded.warnings.forEach((warning) => console.error(`warning: ${warning}`));
   using model = await TextModel.open(loaded, config.generation);
-  const { prompt } = config.generation;
-  const unknown = unknownCharacters(prompt, model.tokenizer);
+  const unknown = unknownCharacters((prompts ?? [config.generation.prompt]).join(""), model.tokenizer);
   if (unknown.length > 0) {
     const shown = unknown.map((character) => JSON.stringify(character)).join(", ");
     console.error(`note: the model does not know ${shown}: each reads as its unknown token`);
@@ -101,13 +104,13 @@ async function generate(flags: GenerateFlags): Promise<void> {
   const printer = flags.json ? undefined : new Printer(flags.stream !== false);
   const turn = interruptible();
   const written = await writeSamples(model, config.generation, {
-    onBegin: (sample) => printer?.piece(sample > 0 ? BETWEEN_SAMPLES + prompt : prompt),
+    onBegin: (i, prompt) => printer?.piece(i > 0 ? BETWEEN_SAMPLES + prompt : prompt),
     onPiece: (piece) => {
       printer?.piece(piece);
       return turn();
     },
     onEnd: () => printer?.flush(),
-  });
+  }, prompts);
   printer?.end();
   if (written === undefined) Deno.exitCode = INTERRUPTED;
   else if (flags.json) {
@@ -115,6 +118,31 @@ async function generate(flags: GenerateFlags): Promise<void> {
       JSON.stringify({ model_path: displayPath(loaded.path), step: loaded.step ?? null, ...written }),
     );
   }
+}
+
+/** The prompts of the flags, those of the file last; undefined where there are none. */
+async function promptsOf({ prompt = [], promptFile }: GenerateFlags): Promise<string[] | undefined> {
+  if (prompt.filter((text) => text === "-").length > 1) {
+    throw new UserError("--prompt: standard input can be read only once", { hint: "give - once" });
+  }
+  const given: string[] = [];
+  for (const text of prompt) {
+    given.push(promptText(text === "-" ? await new Response(Deno.stdin.readable).text() : text));
+  }
+  if (promptFile !== undefined) given.push(...await readPrompts(promptFile));
+  return given.length === 0 ? undefined : given;
+}
+
+async function readPrompts(path: string): Promise<string[]> {
+  const text = await Deno.readTextFile(userPath(path)).catch((error) => {
+    throw fileError(error, userPath(path));
+  });
+  const lines = text.split(/\r?\n/).filter((line) => line !== "").map((line) => line.replaceAll("\\n", "\n"));
+  if (lines.length > 0) return lines;
+  throw new UserError("holds no prompt", {
+    file: displayPath(userPath(path)),
+    hint: "write one on each line",
+  });
 }
 
 /** Writes pieces to standard output at once, or whole texts. */

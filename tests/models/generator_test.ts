@@ -142,7 +142,9 @@ for (const options of [{}, { packed: true }]) {
         const choice = { temperature: 1, top_k: 5, top_p: 0.95, seed: 4, max_new_tokens: 60 }; // beyond the context's end
         const samples = [0, 3, 1, 7, 2, 5, 4, 6, 8];
         const prompt = tokensOf(37, ODD);
-        const together = await Array.fromAsync(generator.generateBatch(prompt, choice, samples));
+        const together = await Array.fromAsync(
+          generator.generateBatch(samples.map((sample) => ({ prompt, sample })), choice),
+        );
         assert.equal(together.length, 60);
         for (const [b, sample] of samples.entries()) {
           const alone = await Array.fromAsync(generator.generate(prompt, { ...choice, sample }));
@@ -150,6 +152,43 @@ for (const options of [{}, { packed: true }]) {
         }
       }, options)));
 }
+
+/** Of lengths below, at and beyond a chunk of a prompt, and beyond the context. */
+const PROMPT_LENGTHS = [34, 3, 41, 33, 90, 35];
+
+for (const options of [{}, { packed: true }]) {
+  for (const shortest of [3, 33]) {
+    const lengths = PROMPT_LENGTHS.filter((length) => length >= shortest);
+    const name = `${options.packed ? "packed" : "as they stand"}, from ${shortest} tokens on`;
+    Deno.test(`prompts side by side: each text is the one that is written alone: ${name}`, () =>
+      withGpu({}, (gpu) =>
+        withModel(gpu, { ...ODD, n_positions: 40 }, async (generator) => {
+          const choice = { temperature: 1, top_k: 5, top_p: 0.95, seed: 4, max_new_tokens: 60 };
+          const texts = lengths.map((length, i) => ({
+            prompt: tokensOf(length + i, ODD).slice(i), // each its own
+            sample: i % 2,
+          }));
+          const rows = await Array.fromAsync(generator.generateBatch(texts, choice));
+          assert.ok(rows.every((row) => row.some((token) => token !== undefined)));
+          for (const [b, { prompt, sample }] of texts.entries()) {
+            const alone = await Array.fromAsync(generator.generate(prompt, { ...choice, sample }));
+            const together = rows.map((row) => row[b]).filter((token) => token !== undefined);
+            assert.deepEqual(together, alone, `a prompt of ${prompt.length} tokens`);
+          }
+        }, options)));
+  }
+}
+
+Deno.test("no texts, or none of their tokens, are no batch", () =>
+  withGpu({}, (gpu) =>
+    withModel(gpu, ODD, async (generator) => {
+      assert.deepEqual(
+        await Array.fromAsync(generator.generateBatch([], { ...GREEDY, max_new_tokens: 3 })),
+        [],
+      );
+      const none = generator.generateBatch([{ prompt: [1] }], { ...GREEDY, max_new_tokens: 0 });
+      assert.deepEqual(await Array.fromAsync(none), []);
+    })));
 
 const AT_ONCE = { n_layer: 2, n_embd: 24, n_positions: 40, vocab_size: 13, initializer_range: 0.3 };
 

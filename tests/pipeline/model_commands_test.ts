@@ -103,6 +103,34 @@ Deno.test("generate: the run's settings, flags before them, the same text for th
     assert.deepEqual(await Array.fromAsync(generate(loaded, { ...greedy, seed: 9, top_k: 3 })), a);
   }));
 
+Deno.test("generate: several prompts, of flags and of a file, each as it is alone", () =>
+  withRun(async (dir) => {
+    const model = ["--model-path", join(dir, "run")];
+    const file = join(dir, "prompts.txt");
+    await Deno.writeTextFile(file, "sea\n\nthe whale\\nthe \r\n");
+    const together = await json(
+      ...[generateCommand(), ...model, "--num-samples", "2", "--prompt", "", "--prompt", "a"] as const,
+      ...["--prompt-file", file],
+    );
+    const prompts = ["\n", "a", "sea", "the whale\nthe "];
+    assert.equal(together.prompt, "\n");
+    assert.deepEqual(
+      together.samples.map((sample: { prompt: string }) => sample.prompt),
+      prompts.flatMap((prompt) => [prompt, prompt]),
+    );
+    for (const [i, prompt] of prompts.entries()) {
+      const alone = await json(generateCommand(), ...model, "--num-samples", "2", "--prompt", prompt);
+      assert.deepEqual(together.samples.slice(2 * i, 2 * i + 2), alone.samples);
+    }
+    await Deno.writeTextFile(file, "\n\n");
+    await rejects(run(generateCommand(), ...model, "--prompt-file", file), /prompts\.txt: holds no prompt/);
+    await rejects(
+      run(generateCommand(), ...model, "--prompt-file", join(dir, "nothing.txt")),
+      /nothing\.txt: no such file/,
+    );
+    await rejects(run(generateCommand(), ...model, "--prompt", "-", "--prompt", "-"), /only once/);
+  }));
+
 Deno.test("generate: a bad flag, prompt or model is one clear line", () =>
   withRun(async (dir) => {
     const model = ["--model-path", join(dir, "run")];
