@@ -255,18 +255,22 @@ class Decoder {
   }
 
   async feed(tokens: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
-    return await this.#ingest([tokens]).read("logits");
+    return await this.#ingest([tokens], tokens.length).read("logits");
   }
 
   /**
-   * Reads tokens in behind those in the cache: of each sequence its own, as many as the first has, or of all the same.
+   * Reads tokens in behind those in the cache: of each sequence its own, or of all the same.
    *
+   * @param length how many; 0 stands for those that a sequence lacks
    * @param onLast told of the program that runs last, before it does
    * @returns the program that ran last, which has the logits
    */
-  #ingest(sequences: ArrayLike<number>[], onLast?: (program: Program) => void): Program {
+  #ingest(
+    sequences: ArrayLike<number>[],
+    length: number,
+    onLast?: (program: Program) => void,
+  ): Program {
     const { n_positions } = this.#config;
-    const { length } = sequences[0]!;
     if (length === 0) throw new Error("no tokens to feed");
     if (this.#position + length > n_positions) throw new Error("the context is full");
     let last = this.#one;
@@ -351,6 +355,7 @@ class Decoder {
       const isShared = isSame && texts[0]!.done === 0;
       const last = this.#ingest(
         isShared ? sequences.slice(0, 1) : sequences,
+        length,
         (program) => prepare(program, length, 1),
       );
       return await collect(last, length, 1);

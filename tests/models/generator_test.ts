@@ -153,17 +153,20 @@ for (const options of [{}, { packed: true }]) {
       }, options)));
 }
 
-/** Of lengths below, at and beyond a chunk of a prompt, and beyond the context. */
-const PROMPT_LENGTHS = [34, 3, 41, 33, 90, 35];
+/** Lengths of prompts: below, at and beyond a chunk of a prompt, and beyond the context; and tokens to write. */
+const BATCHES = {
+  "from 3 tokens on": { lengths: [34, 3, 41, 33, 90, 35], max_new_tokens: 60 },
+  "from 33 tokens on": { lengths: [34, 41, 33, 90, 35], max_new_tokens: 60 },
+  "the first done long before the context is full": { lengths: [3, 38], max_new_tokens: 10 },
+};
 
 for (const options of [{}, { packed: true }]) {
-  for (const shortest of [3, 33]) {
-    const lengths = PROMPT_LENGTHS.filter((length) => length >= shortest);
-    const name = `${options.packed ? "packed" : "as they stand"}, from ${shortest} tokens on`;
-    Deno.test(`prompts side by side: each text is the one that is written alone: ${name}`, () =>
+  for (const [name, { lengths, max_new_tokens }] of Object.entries(BATCHES)) {
+    const weights = options.packed ? "packed" : "as they stand";
+    Deno.test(`prompts side by side: each text is the one that is written alone: ${weights}, ${name}`, () =>
       withGpu({}, (gpu) =>
         withModel(gpu, { ...ODD, n_positions: 40 }, async (generator) => {
-          const choice = { temperature: 1, top_k: 5, top_p: 0.95, seed: 4, max_new_tokens: 60 };
+          const choice = { temperature: 1, top_k: 5, top_p: 0.95, seed: 4, max_new_tokens };
           const texts = lengths.map((length, i) => ({
             prompt: tokensOf(length + i, ODD).slice(i), // each its own
             sample: i % 2,
