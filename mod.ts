@@ -19,6 +19,7 @@ import {
   runsCommand,
 } from "./experiments/mod.ts";
 import {
+  endProcessByExit,
   pipelineCommands,
   type PipelineOptions,
   type PipelineRun,
@@ -154,6 +155,7 @@ export function runPipeline(options: PipelineOptions = {}): Promise<PipelineRun>
 
 if (import.meta.main) {
   const json = asksForJson(Deno.args);
+  endProcessByExit();
   try {
     await commandTree().parseAsync(Deno.args, { from: "user" });
   } catch (error) {

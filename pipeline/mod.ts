@@ -24,3 +24,4 @@ export type { TrainingProgress, TrainingResult } from "./training_result.ts";
 export { findModel, type FoundModel, generate, TextModel } from "./text_model.ts";
 export { ModelSession, openSession, type SessionOptions, type StepLine } from "./model_session.ts";
 export type { ValidationLoss } from "./probe.ts";
+export { endProcessByExit } from "./worker_end.ts";

@@ -6,6 +6,7 @@ import type { EvaluationSettings } from "./evaluate_model.ts";
 import type { EvaluationReport } from "./evaluation_report.ts";
 import { fromPlainError, type PlainError } from "./messages.ts";
 import { Interrupted, type StageContext } from "./stages/stage.ts";
+import { endBusyWorker, endIdleWorker, freeIdleWorker } from "./worker_end.ts";
 import type { Samples } from "./write_samples.ts";
 
 /** What the worker is to do. Plain data. */
@@ -39,6 +40,7 @@ export async function runStageJob<J extends StageJob>(
   { signal, hooks }: Pick<StageContext, "signal" | "hooks">,
 ): Promise<StageReport<J>> {
   await ensureAdapter(hooks.onWarning === undefined ? {} : { log: hooks.onWarning });
+  freeIdleWorker();
   const worker = new Worker(new URL("./stage_worker.ts", import.meta.url), { type: "module" });
   const stop = Promise.withResolvers<never>();
   const onAbort = () => stop.reject(new Interrupted());
@@ -60,6 +62,6 @@ export async function runStageJob<J extends StageJob>(
     return await Promise.race([report, stop.promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
-    worker.terminate();
+    await (signal.aborted ? endBusyWorker : endIdleWorker)(worker);
   }
 }

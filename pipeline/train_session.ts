@@ -8,6 +8,7 @@ import { fromPlainError, type FromWorker, type ToWorker } from "./messages.ts";
 import type { TrainingJob, TrainingPreview } from "./open_training.ts";
 import type { Recorder } from "./recorder.ts";
 import type { TrainingProgress, TrainingResult } from "./training_result.ts";
+import { endBusyWorker, endIdleWorker, freeIdleWorker } from "./worker_end.ts";
 
 /** What a session is told and whom it tells. */
 export interface TrainSessionOptions {
@@ -30,7 +31,7 @@ export interface TrainSessionOptions {
 /** One training in a worker. */
 export class TrainSession {
   readonly #o: TrainSessionOptions;
-  readonly #worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  readonly #worker: Worker;
   /** Shared with the worker, which looks at it between steps. */
   readonly #stop = new Int32Array(new SharedArrayBuffer(4));
   readonly #cancelled = Promise.withResolvers<undefined>();
@@ -39,6 +40,8 @@ export class TrainSession {
 
   constructor(options: TrainSessionOptions) {
     this.#o = options;
+    freeIdleWorker();
+    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   }
 
   /** Whether the run has begun: before, there is nothing to save. */
@@ -85,7 +88,7 @@ export class TrainSession {
       this.#recorder?.finish("failed", { error: error instanceof Error ? error.message : String(error) });
       throw error;
     } finally {
-      this.#worker.terminate();
+      await (this.#isCancelled ? endBusyWorker : endIdleWorker)(this.#worker);
     }
   }
 
