@@ -4,7 +4,7 @@
  * quarter of the exits in the 16 ms after `terminate`, none without it). Left out: starting workers, and what they do.
  */
 
-/** Long enough for a driver to be freed: with 60 kernels and 256 MB nothing crashed 16 ms after the end. */
+/** Time for the driver to be freed; no guarantee. With 60 kernels and 256 MB nothing crashed from 16 ms after the end on. */
 const TIME_TO_FREE_MS = 100;
 
 let endsByExit = false;

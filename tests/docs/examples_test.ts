@@ -186,7 +186,10 @@ Deno.test({
           language: "typescript",
         }),
       );
-      const folders = ["JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"];
+      const folders = ["JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"];
+      const config = "jupyter_nbconvert_config.py";
+      await Deno.mkdir(join(dir, "JUPYTER_CONFIG_DIR"));
+      await Deno.copyFile(join(ROOT, "tests/docs", config), join(dir, "JUPYTER_CONFIG_DIR", config));
       const { code, out, err } = await run(
         "jupyter",
         [
@@ -200,11 +203,7 @@ Deno.test({
           join(EXAMPLES, "explore.ipynb"),
         ],
         dir,
-        {
-          JUPYTER_PATH: dir,
-          JUPYTER_CONFIG_DIR: join(ROOT, "tests/docs"),
-          ...Object.fromEntries(folders.map((name) => [name, join(dir, name)])),
-        },
+        { JUPYTER_PATH: dir, ...Object.fromEntries(folders.map((name) => [name, join(dir, name)])) },
       );
       assert.equal(code, 0, out + err);
       const executed = JSON.parse(await Deno.readTextFile(join(dir, "executed.ipynb"))) as Notebook;
